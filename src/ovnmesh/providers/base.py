@@ -1,0 +1,52 @@
+"""What a source of configuration must offer, whatever cloud it is.
+
+Implemented by `manifests` (YAML files); later by the Kubernetes API and OpenStack. Called by the
+controller. Must not know OVN, must not decide anything: it reads and reports, and says "look
+again" when something may have changed. Every implementation passes tests/providers contract.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ovnmesh.config import InterconnectConfig, Node, Subnet
+from ovnmesh.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderState:
+    """One whole reading of the source.
+
+    Attributes:
+        config: the parsed ``ovn-ic-config``, or None if it is missing or wrong.
+        config_present: whether the document exists at all (missing is not "leave").
+        subnets: subnets of the cluster, ordered by name.
+        nodes: nodes of the cluster, ordered by name.
+        problems: everything wrong with the documents; non-empty means "keep the last good state".
+    """
+
+    config: InterconnectConfig | None
+    config_present: bool
+    subnets: tuple[Subnet, ...]
+    nodes: tuple[Node, ...]
+    problems: tuple[Problem, ...]
+
+
+class Provider(Protocol):
+    """A source of configuration for one site."""
+
+    def read(self) -> ProviderState:
+        """Read everything now.
+
+        Raises:
+            ProviderError: the source cannot be read; the caller keeps the last good state.
+        """
+        ...
+
+    def watch(self, on_change: Callable[[], None], stop: threading.Event) -> None:
+        """Block, calling `on_change` whenever a new `read` may differ, until `stop` is set.
+
+        Must survive the source going away and coming back; must not raise.
+        """
+        ...
