@@ -1,0 +1,1 @@
+"""From observed facts to what a person should know. Pure."""

@@ -1,0 +1,249 @@
+"""What a site, and the mesh, look like: the content of `ovnmesh status` and `ovnmesh routes`.
+
+Called by the command line. Pure; says what is, in the words of the documents, and what is not
+right as findings. Must not format.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.model.desired import decode_record
+from ovnmesh.model.finding import Finding, Severity, finding_from_json
+from ovnmesh.model.observed import IcRoute, Interconnect, Northbound, Observed
+from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLine:
+    """A gateway node of a site; `active` where the traffic goes."""
+
+    node: str
+    chassis: str
+    priority: int
+    active: bool
+    marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PortLine:
+    """A port on a transit switch, ours or a remote site's."""
+
+    ts: str
+    port: str
+    az: str
+    address: str
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteLine:
+    """A prefix and what becomes of it: "advertised", "learned", "refused", "manual"."""
+
+    prefix: str
+    az: str
+    nexthop: str
+    ts: str
+    state: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteOverview:
+    """One site.
+
+    Attributes:
+        az: AZ name, "" if the site is not joined.
+        state: the controller's word: "joined", "joining", "refused", "leaving", "disconnected",
+            "idle".
+    """
+
+    az: str
+    state: str
+    gateways: tuple[GatewayLine, ...]
+    ports: tuple[PortLine, ...]
+    routes: tuple[RouteLine, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Joined, or not meant to be, and without errors."""
+        errors = any(finding.severity is Severity.ERROR for finding in self.findings)
+        return not errors and self.state in ("joined", "idle")
+
+    def count(self, state: str) -> int:
+        """Number of routes in a state."""
+        return sum(route.state == state for route in self.routes)
+
+
+def overview(observed: Observed) -> SiteOverview:
+    """Describe a site from its databases and the interconnection databases."""
+    nb = observed.nb
+    state, findings = _read_status(nb)
+    gateways = _gateways(observed)
+    joined = bool(nb.transit_lrps())
+    live = [] if not joined else _live_findings(observed, gateways)
+    return SiteOverview(
+        nb.name if joined else "",
+        state,
+        gateways,
+        _ports(observed.ic),
+        _routes(observed) if joined else (),
+        (*findings, *live),
+    )
+
+
+def mesh_ports(ic: Interconnect) -> tuple[PortLine, ...]:
+    """Every port of the mesh, as the interconnection databases tell it."""
+    return _ports(ic)
+
+
+def _read_status(nb: Northbound) -> tuple[str, tuple[Finding, ...]]:
+    raw = nb.external_ids.get(keys.STATUS, "")
+    if not raw:
+        return ("joining" if nb.transit_lrps() else "idle"), ()
+    try:
+        found = json.loads(raw)
+        return str(found["state"]), tuple(finding_from_json(f) for f in found["findings"])
+    except (ValueError, KeyError, TypeError):
+        return "unknown", (
+            Finding(
+                "status-unreadable",
+                keys.STATUS,
+                "NB_Global.external_ids:ovnmesh-status cannot be read; did a newer controller "
+                "write it?",
+            ),
+        )
+
+
+def _gateways(observed: Observed) -> tuple[GatewayLine, ...]:
+    nb, sb = observed.nb, observed.sb
+    lines: dict[str, GatewayLine] = {}
+    for lrp in nb.transit_lrps():
+        active = sb.active.get(lrp.name)
+        for uuid in lrp.gateway_chassis:
+            row = nb.gateway_chassis.get(uuid)
+            if row is None:
+                continue
+            chassis = sb.by_name(row.chassis)
+            known = lines.get(row.chassis)
+            lines[row.chassis] = GatewayLine(
+                chassis.hostname if chassis else row.chassis,
+                row.chassis,
+                row.priority,
+                row.chassis == active or (known is not None and known.active),
+                chassis is not None and chassis.is_interconn,
+            )
+    return tuple(sorted(lines.values(), key=lambda line: (-line.priority, line.node)))
+
+
+def _ports(ic: Interconnect) -> tuple[PortLine, ...]:
+    hosts = {gateway.name: gateway.hostname for gateway in ic.gateways}
+    return tuple(
+        sorted(
+            (
+                PortLine(p.ts, p.name, p.az, p.address, hosts.get(p.gateway, p.gateway))
+                for p in ic.ports
+            ),
+            key=lambda line: (line.ts, line.az),
+        )
+    )
+
+
+def _routes(observed: Observed) -> tuple[RouteLine, ...]:
+    nb, ic = observed.nb, observed.ic
+    owners = {
+        address.split("/")[0]: port for port in ic.ports for address in port.address.split()[1:]
+    }
+    lines = [
+        RouteLine(str(r.prefix), r.az, r.nexthop, r.ts, "advertised")
+        for r in ic.routes
+        if r.az == nb.name
+    ]
+    learned: set[tuple[Prefix, str]] = set()
+    for route in nb.static_routes:
+        port = owners.get(route.nexthop)
+        prefix = try_parse_prefix(route.prefix)
+        if port is None or port.az == nb.name or prefix is None:
+            continue
+        learned.add((prefix, route.nexthop))
+        state = "learned" if route.learned else "manual"
+        lines.append(RouteLine(str(prefix), port.az, route.nexthop, port.ts, state))
+    lines += [
+        RouteLine(str(r.prefix), r.az, r.nexthop, r.ts, "refused", _why_refused(r.prefix, nb))
+        for r in ic.routes
+        if r.az != nb.name and (r.prefix, r.nexthop) not in learned
+    ]
+    lines += _withheld(nb, ic.routes)
+    return tuple(sorted(lines, key=lambda line: (line.state, line.az, line.prefix)))
+
+
+def _withheld(nb: Northbound, routes: tuple[IcRoute, ...]) -> list[RouteLine]:
+    """Our own prefixes that are not advertised."""
+    advertised = {route.prefix for route in routes if route.az == nb.name}
+    transit = {port.uuid for port in nb.transit_lrps()}
+    own = {
+        prefix
+        for port in nb.router_ports
+        if port.uuid not in transit
+        for prefix in port.prefixes
+        if not is_link_local(prefix)
+    }
+    return [
+        RouteLine(str(prefix), nb.name, "", "", "withheld", _why_refused(prefix, nb))
+        for prefix in sorted(own - advertised)
+    ]
+
+
+def _why_refused(prefix: Prefix, nb: Northbound) -> str:
+    if nb.options.get(keys.ROUTE_LEARN) != "true":
+        return 'auto-route is "false"'
+    record = decode_record(nb.external_ids.get(keys.SITE_RECORD, ""))
+    for denied, why in (record.denied if record else {}).items():
+        if denied.contains(prefix):
+            return why
+    for finding in _read_status(nb)[1]:
+        subject = try_parse_prefix(finding.subject)
+        if finding.code == "cidr-conflict" and subject is not None and subject.overlaps(prefix):
+            return finding.message
+    deny = nb.options.get(keys.ROUTE_DENYLIST) or nb.options.get(keys.ROUTE_BLACKLIST) or ""
+    for text in deny.split(","):
+        block = try_parse_prefix(text)
+        if block is not None and block.contains(prefix):
+            return f"deny list: {block}"
+    return "not there yet; is ovn-ic running?"
+
+
+def _live_findings(observed: Observed, gateways: tuple[GatewayLine, ...]) -> list[Finding]:
+    findings: list[Finding] = []
+    for lrp in observed.nb.transit_lrps():
+        if lrp.name not in observed.sb.active:
+            names = ", ".join(line.node for line in gateways) or "none"
+            findings.append(
+                Finding(
+                    "no-active-gateway",
+                    lrp.name,
+                    f"{lrp.name} is bound to no gateway (gateway chassis: {names}); expected one "
+                    "to be up. Check ovn-controller on those nodes.",
+                )
+            )
+    return findings
+
+
+def to_json(site: SiteOverview) -> Mapping[str, object]:
+    """The overview as JSON data; field names are stable."""
+
+    def fields(line: object) -> dict[str, object]:
+        names = type(line).__dataclass_fields__  # type: ignore[attr-defined]
+        return {name: getattr(line, name) for name in names}
+
+    return {
+        "az": site.az,
+        "state": site.state,
+        "healthy": site.healthy,
+        "gateways": [fields(line) for line in site.gateways],
+        "ports": [fields(line) for line in site.ports],
+        "routes": [fields(line) for line in site.routes],
+        "findings": [finding.to_json() for finding in site.findings],
+    }

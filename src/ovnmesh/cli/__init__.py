@@ -1,0 +1,1 @@
+"""The `ovnmesh` command: one file per group of commands. Formats; decides nothing."""

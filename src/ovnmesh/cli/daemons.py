@@ -1,0 +1,146 @@
+"""`ovnmesh controller` and `ovnmesh agent`: processes that run until told to stop.
+
+Called by `cli.main`. Wires provider, reconciler and metrics together; contains no rules.
+"""
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ovnmesh.errors import ConfigError, Problem
+
+LOG = logging.getLogger(__name__)
+
+RunDir = Annotated[
+    Path, typer.Option(help="Folder for sockets, pid files and logs; made if missing.")
+]
+MetricsPort = Annotated[
+    int, typer.Option(help="Serve Prometheus metrics on this TCP port; 0 for none.")
+]
+MetricsAddress = Annotated[str, typer.Option(help="Address the metrics port is bound to.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log debugging details too.")]
+
+
+def controller(
+    config: Annotated[
+        Path, typer.Option(help="Folder of Kubernetes YAML: ovn-ic-config, Subnets, Nodes.")
+    ],
+    nb: Annotated[
+        str, typer.Option(envvar="OVN_NB_DB", help="Northbound database of the site.")
+    ] = "unix:/var/run/ovn/ovnnb_db.sock",
+    sb: Annotated[
+        str, typer.Option(envvar="OVN_SB_DB", help="Southbound database of the site.")
+    ] = "unix:/var/run/ovn/ovnsb_db.sock",
+    run_dir: RunDir = Path("/run/ovnmesh/controller"),
+    router: Annotated[str, typer.Option(help="Logical router of the cluster.")] = "ovn-cluster",
+    metrics_port: MetricsPort = 0,
+    metrics_address: MetricsAddress = "127.0.0.1",
+    verbose: Verbose = False,
+) -> None:
+    """Connect one availability zone as its configuration says, and keep it so.
+
+    Runs in the foreground until SIGTERM or SIGINT; traffic goes on without it.
+
+    Example: ovnmesh controller --config /etc/ovnmesh/site --nb unix:/run/ovn/ovnnb_db.sock
+    """
+    from ovnmesh.controller.reconciler import Reconciler
+    from ovnmesh.controller.settings import ControllerSettings
+    from ovnmesh.providers.manifests import ManifestsProvider
+    from ovnmesh.web.metrics import ControllerMetrics
+
+    _log_to_stderr(verbose)
+    _make_dir(run_dir)
+    metrics = ControllerMetrics()
+    settings = ControllerSettings(nb=nb, sb=sb, run_dir=run_dir, router=router)
+    reconciler = Reconciler(settings, ManifestsProvider(config), metrics.record)
+    _serve(metrics, metrics_port, metrics_address)
+    _run(reconciler.run, reconciler.stop)
+
+
+def agent(
+    ovs: Annotated[
+        str, typer.Option(help="Open_vSwitch database of this node.")
+    ] = "unix:/var/run/openvswitch/db.sock",
+    sb: Annotated[
+        str, typer.Option(help="Southbound database; by default what ovn-controller uses.")
+    ] = "",
+    run_dir: RunDir = Path("/run/ovnmesh/agent"),
+    metrics_port: MetricsPort = 0,
+    metrics_address: MetricsAddress = "127.0.0.1",
+    verbose: Verbose = False,
+) -> None:
+    """Mark this node as interconnection gateway while the controller says it is one.
+
+    Touches external_ids:ovn-is-interconn of the local Open_vSwitch database and nothing else.
+
+    Example: ovnmesh agent --ovs unix:/run/openvswitch/db.sock
+    """
+    from ovnmesh.agent.chassis import Agent
+
+    _log_to_stderr(verbose)
+    _make_dir(run_dir)
+    if metrics_port:
+        from ovnmesh.web.metrics import AgentMetrics
+
+        metrics = AgentMetrics()
+        _serve(metrics, metrics_port, metrics_address)
+        follower = Agent(ovs, sb, metrics.record)
+    else:
+        follower = Agent(ovs, sb)
+    _run(follower.run, follower.stop)
+
+
+def _run(work: Callable[[], None], stop: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
+    notify("READY=1")
+    work()
+    LOG.info("stopped")
+
+
+def notify(message: str) -> None:
+    """Tell systemd, if it asked to be told (sd_notify(3))."""
+    target = os.environ.get("NOTIFY_SOCKET")
+    if not target:
+        return
+    address = "\0" + target[1:] if target.startswith("@") else target
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
+        try:
+            link.sendto(message.encode(), address)
+        except OSError as exc:
+            LOG.debug("NOTIFY_SOCKET: %s", exc)
+
+
+def _serve(metrics: object, port: int, address: str) -> None:
+    if not port:
+        return
+    from ovnmesh.web.metrics import serve
+
+    try:
+        serve(metrics.registry, port, address)  # type: ignore[attr-defined]
+    except OSError as exc:
+        raise ConfigError(
+            [Problem("--metrics-port", str(port), f"a free TCP port on {address} ({exc})")]
+        ) from exc
+
+
+def _make_dir(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError([Problem("--run-dir", str(path), f"a writable folder ({exc})")]) from exc
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    for noisy in ("ovsdbapp", "watchfiles"):
+        logging.getLogger(noisy).setLevel(logging.DEBUG if verbose else logging.CRITICAL)

@@ -1,0 +1,81 @@
+"""How every command speaks: results to standard output, everything else to standard error.
+
+Called by all command groups. Knows rich and JSON; knows nothing of OVN and decides nothing.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from ovnmesh.errors import OvnmeshError
+
+
+class Output(StrEnum):
+    """Form of a command's result, chosen with ``-o``."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def stdout() -> Console:
+    """Console for results; coloured only on a terminal."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+
+
+def stderr() -> Console:
+    """Console for progress, hints and errors; coloured only on a terminal."""
+    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+
+def emit_json(value: Any) -> None:
+    """Print plain data as JSON."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under a title."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    # Piped, a row stays on one line, so that grep and awk find it whole.
+    width = None if sys.stdout.isatty() else 500
+    Console(file=sys.stdout, highlight=False, width=width).print(made)
+
+
+def error(exc: OvnmeshError) -> None:
+    """Print an error, one line for each problem."""
+    console = stderr()
+    for line in str(exc).splitlines():
+        console.print(Text("error: ", "bold red") + Text(line, "default"))
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[str], None]]:
+    """Show what a long command is doing, on standard error.
+
+    On a terminal it is one line that changes; otherwise each step is a line of its own.
+
+    Args:
+        title: what the command does as a whole.
+
+    Yields:
+        A function to call with the name of each step.
+    """
+    console = stderr()
+    if not console.is_terminal:
+        yield lambda text: console.print(f"{title}: {text}", markup=False)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title)
+        yield lambda text: bar.update(task, description=f"{title}: {text}")

@@ -1,0 +1,121 @@
+"""One look at a site's databases, for commands that read once.
+
+Called by `cli.status` and `cli.change`. Connects, reads whole (routes too), and closes. Must not
+format, must not decide.
+"""
+
+from types import TracebackType
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.cli.sites import SiteAccess
+from ovnmesh.config import parse_config
+from ovnmesh.errors import ConfigError, OvsdbUnavailable
+from ovnmesh.model.desired import decode_record
+from ovnmesh.model.observed import (
+    Interconnect,
+    Northbound,
+    Observed,
+    observe_interconnect,
+    observe_northbound,
+    observe_southbound,
+)
+from ovnmesh.ovsdb import schema
+from ovnmesh.ovsdb.database import Database
+from ovnmesh.plan.operations import Batch
+
+
+class Session:
+    """Connections to one site for the length of a command.
+
+    Args:
+        access: how to reach the site.
+    """
+
+    def __init__(self, access: SiteAccess) -> None:
+        self.access = access
+        self._nb = Database(access.nb, schema.whole(schema.northbound(access.router)))
+        self._sb = Database(access.sb, schema.southbound())
+        self._ic: tuple[Database, Database] | None = None
+        self.ic_error = ""
+
+    def __enter__(self) -> "Session":
+        """Connect to the site; the interconnection databases may be missing.
+
+        Raises:
+            OvsdbUnavailable: the site's own databases cannot be reached.
+        """
+        self._nb.connect()
+        self._sb.connect()
+        ic_nb, ic_sb = self._ic_remotes()
+        if ic_nb and ic_sb:
+            try:
+                self._ic = connect_interconnect(ic_nb, ic_sb)
+            except OvsdbUnavailable as exc:
+                self.ic_error = str(exc)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Disconnect."""
+        for database in (self._nb, self._sb, *(self._ic or ())):
+            database.close()
+
+    @property
+    def has_ic(self) -> bool:
+        """Whether the interconnection databases are known and answer."""
+        return self._ic is not None
+
+    def northbound(self) -> Northbound:
+        """The northbound database now."""
+        return observe_northbound(self._nb.snapshot(), self.access.router)
+
+    def observe(self) -> Observed:
+        """The site now; the mesh is empty if the interconnection databases do not answer."""
+        ic = observe_interconnect({}, {})
+        if self._ic is not None:
+            ic = read_interconnect(self._ic)
+        return Observed(self.northbound(), observe_southbound(self._sb.snapshot()), ic)
+
+    def apply(self, batch: Batch) -> None:
+        """Apply one batch."""
+        for database in (self._nb, self._sb, *(self._ic or ())):
+            if database.db is batch.db:
+                database.apply(batch)
+                return
+        raise OvsdbUnavailable(f"{batch.db.value} is not connected: {self.ic_error}")
+
+    def _ic_remotes(self) -> tuple[str, str]:
+        if self.access.ic_nb and self.access.ic_sb:
+            return self.access.ic_nb, self.access.ic_sb
+        record = decode_record(self.northbound().external_ids.get(keys.SITE_RECORD, ""))
+        try:
+            config = parse_config(dict(record.data), "site record") if record else None
+        except ConfigError:
+            config = None
+        if config is None or not config.ic_db_hosts:
+            return "", ""
+        return config.ic_nb_remotes(), config.ic_sb_remotes()
+
+
+def connect_interconnect(ic_nb: str, ic_sb: str) -> tuple[Database, Database]:
+    """Connect to the interconnection databases.
+
+    Raises:
+        OvsdbUnavailable: they cannot be reached.
+    """
+    databases = (
+        Database(ic_nb, schema.interconnect_northbound()),
+        Database(ic_sb, schema.interconnect_southbound()),
+    )
+    for database in databases:
+        database.connect()
+    return databases
+
+
+def read_interconnect(databases: tuple[Database, Database]) -> Interconnect:
+    """What the interconnection databases hold now."""
+    return observe_interconnect(databases[0].snapshot(), databases[1].snapshot())

@@ -1,0 +1,120 @@
+"""Which databases a SITE argument means.
+
+Called by every command that takes a SITE. Names are looked up in a sites file (`--sites-file`,
+OVNMESH_SITES, the lab's own, /etc/ovnmesh/sites.yaml); without a name and without a file, the
+environment variables of ovn-nbctl(8) and its siblings count. Must not connect.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ovnmesh.errors import ConfigError, Problem
+
+SITES_VARIABLE = "OVNMESH_SITES"
+#: Where `ovnmesh lab` keeps its own sites file (cli.lab, `--dir`).
+LAB_VARIABLE, LAB_DIR = "OVNMESH_LAB_DIR", "/run/ovnmesh-lab"
+SYSTEM_FILE = Path("/etc/ovnmesh/sites.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class SiteAccess:
+    """How to reach one site.
+
+    Attributes:
+        name: as given.
+        nb: OVSDB connection method of the northbound database.
+        sb: OVSDB connection method of the southbound database.
+        ic_nb: the same for the interconnection northbound database; "" to use what the site's own
+            record says.
+        ic_sb: the same, southbound.
+        router: the cluster's logical router.
+        config: folder of the site's manifests, None if it is configured elsewhere.
+    """
+
+    name: str
+    nb: str
+    sb: str
+    ic_nb: str = ""
+    ic_sb: str = ""
+    router: str = "ovn-cluster"
+    config: Path | None = None
+
+
+def sites_file(given: Path | None) -> Path | None:
+    """The sites file that applies, or None if there is none."""
+    if given is not None:
+        return given
+    if named := os.environ.get(SITES_VARIABLE):
+        return Path(named)
+    lab = Path(os.environ.get(LAB_VARIABLE, LAB_DIR)) / "sites.yaml"
+    return next((path for path in (lab, SYSTEM_FILE) if path.is_file()), None)
+
+
+def load_sites(given: Path | None) -> dict[str, SiteAccess]:
+    """All sites of the sites file; the one of the environment if there is no file.
+
+    Raises:
+        ConfigError: the file cannot be read or is not a sites file.
+    """
+    path = sites_file(given)
+    if path is None:
+        return {"local": _from_environment()}
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise _wrong(path, str(exc), "a readable YAML file") from exc
+    entries = document.get("sites") if isinstance(document, dict) else None
+    if not isinstance(entries, dict):
+        raise _wrong(path, repr(document)[:60], "a mapping `sites:` from names to databases")
+    return {str(name): _parse_site(path, str(name), entry) for name, entry in entries.items()}
+
+
+def pick_sites(names: list[str], given: Path | None) -> list[SiteAccess]:
+    """The named sites, or all.
+
+    Raises:
+        ConfigError: a name is not in the sites file.
+    """
+    sites = load_sites(given)
+    for name in names:
+        if name not in sites:
+            known = ", ".join(sorted(sites))
+            raise ConfigError([Problem("SITE", f'"{name}"', f"one of: {known}")])
+    return [sites[name] for name in names or sorted(sites)]
+
+
+def complete_site(incomplete: str) -> list[str]:
+    """Site names for shell completion."""
+    try:
+        return [name for name in load_sites(None) if name.startswith(incomplete)]
+    except ConfigError:
+        return []
+
+
+def _from_environment() -> SiteAccess:
+    # Defaults of ovn-nbctl(8), ovn-sbctl(8), ovn-ic-nbctl(8), ovn-ic-sbctl(8) on Debian.
+    run = os.environ.get("OVN_RUNDIR", "/var/run/ovn")
+    return SiteAccess(
+        "local",
+        os.environ.get("OVN_NB_DB", f"unix:{run}/ovnnb_db.sock"),
+        os.environ.get("OVN_SB_DB", f"unix:{run}/ovnsb_db.sock"),
+        os.environ.get("OVN_IC_NB_DB", ""),
+        os.environ.get("OVN_IC_SB_DB", ""),
+        os.environ.get("OVNMESH_ROUTER", "ovn-cluster"),
+    )
+
+
+def _parse_site(path: Path, name: str, entry: object) -> SiteAccess:
+    allowed = {"nb", "sb", "ic_nb", "ic_sb", "router", "config"}
+    if not isinstance(entry, dict) or not {"nb", "sb"} <= set(entry) <= allowed:
+        raise _wrong(path, f"sites.{name}: {entry!r}"[:80], f"keys nb, sb of {sorted(allowed)}")
+    text = {str(key): str(value) for key, value in entry.items()}
+    config = text.pop("config", None)
+    return SiteAccess(name=name, config=Path(config) if config else None, **text)
+
+
+def _wrong(path: Path, found: str, expected: str) -> ConfigError:
+    return ConfigError([Problem(f"sites file {path}", found, expected)])

@@ -1,0 +1,39 @@
+"""Text of the documents -> validated, frozen values: `ovn-ic-config`, Subnet, Node.
+
+Called by the providers, which bring the documents as plain mappings; its types are the words every
+other layer uses. Pure: must not read files, load YAML, resolve names or look at the clock. Every
+function reports all problems of a document at once (`ConfigError`), in the document's order.
+"""
+
+from ovnmesh.config.cluster import DEFAULT_VPC, Node, Subnet, parse_node, parse_subnet
+from ovnmesh.config.fields import Address, Network, check_name, describe, parse_cidr, quote
+from ovnmesh.config.interconnect import (
+    CONFIG_NAME,
+    CONFIG_NAMESPACE,
+    IC_NB_PORT,
+    IC_SB_PORT,
+    InterconnectConfig,
+    check_gateways,
+    parse_config,
+)
+
+__all__ = [
+    "CONFIG_NAME",
+    "CONFIG_NAMESPACE",
+    "DEFAULT_VPC",
+    "IC_NB_PORT",
+    "IC_SB_PORT",
+    "Address",
+    "InterconnectConfig",
+    "Network",
+    "Node",
+    "Subnet",
+    "check_gateways",
+    "check_name",
+    "describe",
+    "parse_cidr",
+    "parse_config",
+    "parse_node",
+    "parse_subnet",
+    "quote",
+]

@@ -1,0 +1,1 @@
+"""One controller per availability zone: keeps a site as its configuration says."""

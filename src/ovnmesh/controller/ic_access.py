@@ -1,0 +1,133 @@
+"""The interconnection databases a controller uses, and its move to other ones.
+
+Called by the reconciler. New databases are connected beside those in use, and taken into use only
+when they answer and a plan against them is not refused: an address mistyped, or an empty database,
+leaves the previous ones in use. Must not write rows.
+"""
+
+import logging
+from collections.abc import Callable
+
+from ovnmesh.controller.intent import Intent
+from ovnmesh.controller.links import Links
+from ovnmesh.model.finding import Finding
+from ovnmesh.model.observed import Interconnect, observe_interconnect
+from ovnmesh.ovsdb import schema
+from ovnmesh.ovsdb.database import Database
+from ovnmesh.plan.site import Plan
+
+LOG = logging.getLogger(__name__)
+
+
+class IcAccess:
+    """Connections to the interconnection databases, present and next.
+
+    Args:
+        wake: called from threads when something changed.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._current: Links | None = None
+        self._next: Links | None = None
+
+    @property
+    def databases(self) -> tuple[Database, Database] | None:
+        """Northbound and southbound in use, if they have ever been loaded."""
+        if self._current is None or not self._current.ready:
+            return None
+        nb, sb = self._current.databases
+        return nb, sb
+
+    @property
+    def live(self) -> bool:
+        """Whether those in use answer right now."""
+        return self._current is not None and self._current.live
+
+    @property
+    def unused(self) -> bool:
+        """Whether no databases are in use."""
+        return self._current is None
+
+    @property
+    def error(self) -> str:
+        """Why those in use do not answer."""
+        return self._current.error if self._current is not None else ""
+
+    def open(self, intent: Intent) -> None:
+        """Start connecting to what the configuration names."""
+        wanted = (intent.ic_nb, intent.ic_sb)
+        if not all(wanted):
+            return
+        if self._next is not None and _remotes(self._next) != wanted:
+            self._next.close()
+            self._next = None
+        if self._current is not None and _remotes(self._current) == wanted:
+            return
+        if self._next is None:
+            databases = (
+                Database(intent.ic_nb, schema.interconnect_northbound(), self._wake),
+                Database(intent.ic_sb, schema.interconnect_southbound(), self._wake),
+            )
+            self._next = Links(databases, self._wake)
+        if self._current is None:
+            self._current, self._next = self._next, None
+
+    def try_move(self, plan_against: Callable[[Interconnect], Plan | None]) -> tuple[Finding, ...]:
+        """Go over to the next databases once they are fit for this site.
+
+        Args:
+            plan_against: plans the site against other databases; None if that cannot be said yet.
+
+        Returns:
+            Why the move has not been made, if there is one to make.
+        """
+        if self._next is None:
+            return ()
+        host = self._next.databases[0].remote
+        if not self._next.live:
+            return (_not_moved(host, self._next.error or "not connected yet"),)
+        plan = plan_against(_read(self._next))
+        if plan is None:
+            return ()
+        if plan.refused:
+            return tuple(_not_moved(host, finding.message) for finding in plan.findings)
+        LOG.info("moving to the interconnection databases at %s", host)
+        if self._current is not None:
+            self._current.close()
+        self._current, self._next = self._next, None
+        return ()
+
+    def read(self) -> Interconnect:
+        """What the databases in use hold.
+
+        Raises:
+            OvsdbUnavailable: they have never been loaded.
+        """
+        return _read(self._current) if self._current is not None else observe_interconnect({}, {})
+
+    def close(self) -> None:
+        """Disconnect from all."""
+        for links in (self._current, self._next):
+            if links is not None:
+                links.close()
+        self._current = self._next = None
+
+
+def _read(links: Links) -> Interconnect:
+    nb, sb = links.databases
+    return observe_interconnect(nb.snapshot(), sb.snapshot())
+
+
+def _remotes(links: Links) -> tuple[str, str]:
+    nb, sb = links.databases
+    return nb.remote, sb.remote
+
+
+def _not_moved(host: str, why: str) -> Finding:
+    return Finding(
+        "ic-not-moved",
+        host,
+        f"not moved to the interconnection databases at {host}: {why}; the previous ones stay in "
+        "use",
+    )

@@ -1,0 +1,133 @@
+"""What the input asks for: join as described, leave, or carry on as before.
+
+Called by the reconciler. Pure. Missing or wrong input never means "leave": then the record of the
+last good state, kept in the site's own northbound database, stays in force.
+"""
+
+from dataclasses import dataclass
+
+from ovnmesh.config import InterconnectConfig, parse_config
+from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.model.desired import Desired, SiteRecord
+from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.prefixes import Prefix, from_address, from_network
+from ovnmesh.providers.base import ProviderState
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The decision.
+
+    Attributes:
+        desired: join, or stay joined, as described; None otherwise.
+        leave: leave the mesh.
+        ic_nb: remotes of the interconnection northbound database, "" if none is known.
+        ic_sb: remotes of the interconnection southbound database, "" if none is known.
+        findings: what is wrong with the input.
+        input_ok: whether the input was usable.
+    """
+
+    desired: Desired | None
+    leave: bool
+    ic_nb: str
+    ic_sb: str
+    findings: tuple[Finding, ...]
+    input_ok: bool
+
+
+def decide_intent(
+    state: ProviderState | None, unreadable: str, record: SiteRecord | None, router: str
+) -> Intent:
+    """Decide from the input as read and from the site's record.
+
+    Args:
+        state: the provider's reading; None if it could not be read.
+        unreadable: why it could not be read.
+        record: last good state; None if the site never joined.
+        router: name of the cluster's router; subnets of other VPCs are not on it.
+    """
+    if state is not None and state.config is not None and not state.problems:
+        if not state.config.enable_ic:
+            last = _config_of(record)
+            source = state.config if state.config.ic_db_hosts else last
+            return Intent(None, True, *_remotes(last or source), (), True)
+        desired = make_desired(state.config, state, router)
+        return Intent(desired, False, *_remotes(state.config), (), True)
+    findings = _input_findings(state, unreadable, record is not None)
+    last = _config_of(record)
+    if record is None or last is None or not last.enable_ic:
+        return Intent(None, False, "", "", findings, False)
+    desired = Desired(
+        last.az_name, last.gw_nodes, last.auto_route, record.denied, record.local, record.data
+    )
+    return Intent(desired, False, *_remotes(last), findings, False)
+
+
+def make_desired(config: InterconnectConfig, state: ProviderState, router: str) -> Desired:
+    """The wish that a good reading expresses."""
+    denied: dict[Prefix, str] = {}
+    local: set[Prefix] = set()
+    for subnet in state.subnets:
+        if subnet.vpc != router:
+            continue
+        for cidr in subnet.cidrs:
+            if subnet.disable_interconnection:
+                denied[from_network(cidr)] = f"Subnet {subnet.name}: disableInterConnection"
+            else:
+                local.add(from_network(cidr))
+    if not config.advertise_nodes:
+        for node in state.nodes:
+            for address in node.addresses:
+                denied[from_address(address)] = f"address of Node {node.name}"
+    return Desired(
+        config.az_name,
+        config.gw_nodes,
+        config.auto_route,
+        denied,
+        frozenset(local),
+        config.to_data(),
+    )
+
+
+def _config_of(record: SiteRecord | None) -> InterconnectConfig | None:
+    if record is None:
+        return None
+    try:
+        return parse_config(dict(record.data), "record in NB_Global.external_ids")
+    except ConfigError:
+        return None
+
+
+def _remotes(config: InterconnectConfig | None) -> tuple[str, str]:
+    if config is None or not config.ic_db_hosts:
+        return "", ""
+    return config.ic_nb_remotes(), config.ic_sb_remotes()
+
+
+def _input_findings(
+    state: ProviderState | None, unreadable: str, joined: bool
+) -> tuple[Finding, ...]:
+    if state is None:
+        return (_finding("config-unreadable", "configuration", unreadable, joined),)
+    if state.problems:
+        return tuple(_problem(problem, joined) for problem in state.problems)
+    if not joined:
+        return ()  # never configured: nothing to say
+    return (
+        _finding(
+            "config-missing",
+            "ovn-ic-config",
+            'the ConfigMap kube-system/ovn-ic-config is gone; expected enable-ic: "false" in it to '
+            "leave",
+            joined,
+        ),
+    )
+
+
+def _problem(problem: Problem, joined: bool) -> Finding:
+    return _finding("config-invalid", problem.where, str(problem), joined)
+
+
+def _finding(code: str, subject: str, message: str, joined: bool) -> Finding:
+    kept = "; the last good state stays in force" if joined else ""
+    return Finding(code, subject, message + kept, Severity.ERROR)

@@ -1,0 +1,75 @@
+"""The controller's connections, made in the background so that the loop never waits for a host.
+
+Called by the reconciler. Must not read or write rows.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from ovnmesh.errors import OvsdbUnavailable
+from ovnmesh.ovsdb.database import Database
+
+LOG = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 0.2
+LAST_RETRY_S = 5.0
+
+
+class Links:
+    """A set of databases that are usable only together.
+
+    Args:
+        databases: not yet connected.
+        on_change: called from a thread when one more is connected, or fails anew.
+    """
+
+    def __init__(self, databases: Sequence[Database], on_change: Callable[[], None]) -> None:
+        self.databases = tuple(databases)
+        self.error = ""
+        self._on_change = on_change
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._connect, daemon=True)
+        self._thread.start()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every database has been loaded once."""
+        return self._ready.is_set()
+
+    @property
+    def live(self) -> bool:
+        """Whether every database answers right now."""
+        return self.ready and all(database.connected for database in self.databases)
+
+    def close(self) -> None:
+        """Disconnect; a connection attempt that hangs ends by its own time limit."""
+        self._stop.set()
+        if self._ready.is_set():
+            self._close_databases()
+
+    def _close_databases(self) -> None:
+        for database in self.databases:
+            database.close()
+
+    def _connect(self) -> None:
+        retry_s = FIRST_RETRY_S
+        pending = list(self.databases)
+        while pending and not self._stop.is_set():
+            try:
+                pending[0].connect()
+                pending.pop(0)
+            except OvsdbUnavailable as exc:
+                if str(exc) != self.error:
+                    self.error = str(exc)
+                    LOG.warning("%s; retrying", exc)
+                    self._on_change()
+                self._stop.wait(retry_s)
+                retry_s = min(2 * retry_s, LAST_RETRY_S)
+        if self._stop.is_set():
+            self._close_databases()
+            return
+        self.error = ""
+        self._ready.set()
+        self._on_change()

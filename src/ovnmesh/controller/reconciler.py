@@ -1,0 +1,307 @@
+"""The loop: look, plan, apply, tell. Level-triggered; no state lives here that a restart loses.
+
+Called by `ovnmesh controller`. Any change anywhere only says "look again"; a pass reads the
+input and the databases whole, plans, applies, and reports. Several controllers of one site may
+run: the OVSDB lock on its northbound database decides which one acts. Must not contain rules
+about rows: those are in `plan`.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.controller.ic_access import IcAccess
+from ovnmesh.controller.intent import Intent, decide_intent
+from ovnmesh.controller.ovn_ic import OvnIc, OvnIcArguments
+from ovnmesh.controller.settings import ControllerSettings
+from ovnmesh.controller.site_access import SiteAccess
+from ovnmesh.controller.status import plan_status
+from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, StalePlan
+from ovnmesh.model.desired import SiteRecord, decode_record
+from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.observed import (
+    Interconnect,
+    Northbound,
+    Observed,
+    Southbound,
+    observe_interconnect,
+)
+from ovnmesh.model.report import PassReport
+from ovnmesh.ovsdb.database import Database
+from ovnmesh.plan.leave import joined, plan_leave
+from ovnmesh.plan.operations import Db
+from ovnmesh.plan.site import Plan, plan_site
+from ovnmesh.providers.base import Provider, ProviderState
+
+LOG = logging.getLogger(__name__)
+
+#: Events arrive in bursts (one OVSDB transaction, several tables): wait this long for the rest.
+COALESCE_S = 0.003
+FIRST_BACKOFF_S = 0.1
+LAST_BACKOFF_S = 10.0
+
+
+class Reconciler:
+    """Keeps one site as its provider says.
+
+    Args:
+        settings: how to reach the site.
+        provider: where the configuration comes from.
+        observer: told of every pass; must return at once.
+    """
+
+    def __init__(
+        self,
+        settings: ControllerSettings,
+        provider: Provider,
+        observer: Callable[[PassReport], None],
+    ) -> None:
+        self._settings = settings
+        self._provider = provider
+        self._observer = observer
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._dirty = True
+        self._input_changed = True
+        self._input: ProviderState | None = None
+        self._input_error = ""
+        self._site = SiteAccess(settings, self.wake)
+        self._ic = IcAccess(self.wake)
+        self._ovn_ic = OvnIc(settings.run_dir, self.wake)
+        self._told: frozenset[Finding] = frozenset()
+        self._told_state = ""
+        self._leaving_since: float | None = None
+        self._backoff_s = 0.0
+
+    def wake(self) -> None:
+        """Something may have changed: look again."""
+        self._dirty = True
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End `run` after the current pass. Traffic and rows stay as they are."""
+        self._stopping.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Pass after pass until stopped."""
+        watch = (self._on_input, self._stopping)
+        threading.Thread(target=self._provider.watch, args=watch, daemon=True).start()
+        next_resync = time.monotonic() + self._settings.resync_s
+        delay: float | None = 0.0
+        try:
+            while True:
+                if self._wake.wait(self._settings.check_s if delay is None else delay):
+                    time.sleep(COALESCE_S)
+                    self._wake.clear()
+                if self._stopping.is_set():
+                    break
+                if time.monotonic() >= next_resync:
+                    next_resync = time.monotonic() + self._settings.resync_s
+                    self._input_changed = self._dirty = True
+                if self._dirty or delay is not None or self._connections_changed():
+                    delay = self._guarded_pass()
+        finally:
+            self._ovn_ic.stop()
+            self._ic.close()
+            self._site.close()
+
+    def _on_input(self) -> None:
+        self._input_changed = True
+        self.wake()
+
+    def _connections_changed(self) -> bool:
+        live = self._site.live and (self._ic.unused or self._ic.live)
+        return live == (self._told_state == "disconnected")
+
+    def _guarded_pass(self) -> float | None:
+        """One pass; whatever goes wrong is told and tried again later.
+
+        Returns:
+            Seconds after which to pass again unprompted, or None.
+        """
+        self._dirty = False
+        started = time.monotonic()
+        try:
+            delay, report = self._pass()
+        except StalePlan:
+            LOG.debug("rows changed under the plan, planning again")
+            return 0.0
+        except OvnmeshError as exc:
+            finding = Finding("pass-failed", type(exc).__name__, str(exc))
+            report = PassReport("error", (finding,))
+            delay = self._next_backoff()
+        except Exception as exc:
+            # The loop must survive its own mistakes: traffic does not depend on it, healing does.
+            LOG.exception("site=%s: a pass failed unexpectedly", self._settings.nb)
+            finding = Finding("pass-failed", type(exc).__name__, str(exc))
+            report = PassReport("error", (finding,))
+            delay = self._next_backoff()
+        else:
+            self._backoff_s = 0.0
+        self._tell(report, time.monotonic() - started)
+        return delay
+
+    def _next_backoff(self) -> float:
+        self._backoff_s = min(max(2 * self._backoff_s, FIRST_BACKOFF_S), LAST_BACKOFF_S)
+        return self._backoff_s
+
+    def _pass(self) -> tuple[float | None, PassReport]:
+        self._read_input()
+        if not self._site.live:
+            lost = self._site.error or "a database of the site does not answer"
+            finding = Finding("site-unreachable", "NB, SB", f"{lost}; traffic is not affected")
+            return None, PassReport("disconnected", (finding,))
+        nb = self._site.northbound()
+        record = decode_record(nb.external_ids.get(keys.SITE_RECORD, ""))
+        intent = decide_intent(self._input, self._input_error, record, self._settings.router)
+        if intent.desired is None and not (intent.leave and _is_joined(nb)):
+            return self._rest(nb, intent)
+        self._ic.open(intent)
+        if not self._site.nb.has_lock:
+            return self._stand_by(nb, intent, record)
+        return self._act(intent)
+
+    def _read_input(self) -> None:
+        if not self._input_changed:
+            return
+        self._input_changed = False
+        try:
+            self._input, self._input_error = self._provider.read(), ""
+        except ProviderError as exc:
+            self._input, self._input_error = None, str(exc)
+
+    def _rest(self, nb: Northbound, intent: Intent) -> tuple[float | None, PassReport]:
+        """Nothing to join or leave: make sure that nothing runs."""
+        self._ovn_ic.stop()
+        self._ic.close()
+        self._leaving_since = None
+        if self._site.nb.has_lock:
+            self._record(nb, "idle", intent.findings)
+        return None, PassReport("idle", intent.findings, input_ok=intent.input_ok)
+
+    def _stand_by(
+        self, nb: Northbound, intent: Intent, record: SiteRecord | None
+    ) -> tuple[float | None, PassReport]:
+        """Another controller acts; keep an ovn-ic at hand, which waits for its own lock."""
+        delay = None
+        if intent.leave or record is None or nb.name != record.data.get("az-name"):
+            self._ovn_ic.stop()
+        else:
+            delay = self._ensure_ovn_ic()
+        return delay, PassReport("standby", intent.findings, input_ok=intent.input_ok)
+
+    def _act(self, intent: Intent) -> tuple[float | None, PassReport]:
+        moved = self._ic.try_move(lambda ic: self._plan_against(intent, ic))
+        if not self._ic.live:
+            return self._without_ic(intent, moved)
+        observed = self._site.observe(intent, self._ic.read())
+        if observed is None:  # rows are on their way and will wake us
+            return None, PassReport(self._told_state, tuple(self._told), input_ok=intent.input_ok)
+        plan = self._plan(intent, observed)
+        delay = self._apply(plan)
+        findings = (*intent.findings, *moved, *plan.findings)
+        state = "refused" if plan.refused else "leaving" if intent.leave else "joined"
+        if plan.batches:
+            state = state if intent.leave else "joining"
+        else:
+            self._record(observed.nb, state, findings)
+        if intent.leave and plan.findings:
+            delay = self._settings.leave_patience_s
+        own = sum(route.az == observed.nb.name for route in observed.ic.routes)
+        routes = {"advertised": own, "remote": len(observed.ic.routes) - own}
+        return delay, PassReport(
+            state, findings, len(plan.batches), input_ok=intent.input_ok, routes=routes
+        )
+
+    def _plan_against(self, intent: Intent, ic: Interconnect) -> Plan | None:
+        observed = self._site.observe(intent, ic)
+        return self._plan(intent, observed) if observed is not None else None
+
+    def _plan(self, intent: Intent, observed: Observed) -> Plan:
+        if intent.desired is not None:
+            self._leaving_since = None
+            return plan_site(intent.desired, observed)
+        now = time.monotonic()
+        if self._leaving_since is None:
+            self._leaving_since = now
+        return plan_leave(observed, now - self._leaving_since >= self._settings.leave_patience_s)
+
+    def _without_ic(
+        self, intent: Intent, moved: tuple[Finding, ...]
+    ) -> tuple[float | None, PassReport]:
+        finding = Finding(
+            "ic-unreachable",
+            intent.ic_sb,
+            "the interconnection databases cannot be reached"
+            f"{': ' + self._ic.error if self._ic.error else ''}; expected `ovnmesh ic-db` (or "
+            "ovn-ctl's) to answer there. Established traffic is not affected; changes wait until "
+            "they answer again.",
+        )
+        findings = (*intent.findings, *moved, finding)
+        delay = None if intent.leave else self._ensure_ovn_ic()
+        self._record(self._site.northbound(), "disconnected", findings)
+        return delay, PassReport("disconnected", findings, input_ok=intent.input_ok)
+
+    def _apply(self, plan: Plan) -> float | None:
+        if not plan.run_ovn_ic or plan.pause_ovn_ic:
+            self._ovn_ic.stop()
+        try:
+            for batch in plan.batches:
+                LOG.info("%s: %s (%d operations)", batch.db.name, batch.why, len(batch.operations))
+                self._database(batch.db).apply(batch)
+        finally:
+            delay = self._ensure_ovn_ic() if plan.run_ovn_ic else None
+        return delay
+
+    def _ensure_ovn_ic(self) -> float | None:
+        """Keep ovn-ic running; it copes with databases that go away by itself."""
+        if self._ic.databases is None:
+            return None
+        ic_nb, ic_sb = self._ic.databases
+        site = self._site
+        return self._ovn_ic.ensure(
+            OvnIcArguments(site.nb.remote, site.sb.remote, ic_nb.remote, ic_sb.remote)
+        )
+
+    def _database(self, db: Db) -> Database:
+        databases = (self._site.nb, self._site.sb, *(self._ic.databases or ()))
+        found: Database = next(database for database in databases if database.db is db)
+        return found
+
+    def _record(self, nb: Northbound, state: str, findings: tuple[Finding, ...]) -> None:
+        batch = plan_status(nb, state, findings)
+        if batch is None:
+            return
+        try:
+            self._site.nb.apply(batch)
+        except OvsdbError as exc:
+            LOG.debug("status not recorded: %s", exc)
+
+    def _tell(self, report: PassReport, duration_s: float) -> None:
+        """Log what is new and what is over; an unchanged situation logs nothing."""
+        now = frozenset(report.findings)
+        for finding in sorted(now - self._told):
+            level = logging.ERROR if finding.severity is Severity.ERROR else logging.WARNING
+            LOG.log(level, "%s %s: %s", finding.code, finding.subject, finding.message)
+        for finding in sorted(self._told - now):
+            LOG.info("resolved: %s %s", finding.code, finding.subject)
+        if report.state != self._told_state:
+            LOG.info("state=%s", report.state)
+        self._told, self._told_state = now, report.state
+        databases = (self._site.nb, self._site.sb, *(self._ic.databases or ()))
+        self._observer(
+            replace(
+                report,
+                duration_s=duration_s,
+                connected={database.db.value: database.connected for database in databases},
+                ovn_ic_restarts=self._ovn_ic.restarts,
+            )
+        )
+
+
+def _is_joined(nb: Northbound) -> bool:
+    return joined(Observed(nb, Southbound(()), observe_interconnect({}, {})))

@@ -1,0 +1,27 @@
+"""Settings of a controller process. Made by the command line; must not hold secrets."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """How to reach the site.
+
+    Attributes:
+        nb: OVSDB connection method(s) of the northbound database.
+        sb: OVSDB connection method(s) of the southbound database.
+        run_dir: folder for ovn-ic's sockets, pid file and log.
+        router: name of the cluster's logical router.
+        resync_s: seconds between unprompted whole passes.
+        check_s: seconds between checks of the connections.
+        leave_patience_s: how long leaving waits for agents to unmark their nodes.
+    """
+
+    nb: str
+    sb: str
+    run_dir: Path
+    router: str = "ovn-cluster"
+    resync_s: float = 300.0
+    check_s: float = 10.0
+    leave_patience_s: float = 5.0

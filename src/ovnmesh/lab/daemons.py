@@ -1,0 +1,317 @@
+"""Starts a lab's daemons, and finds them again.
+
+Called by `runner` and `faults`. Every daemon runs in a namespace of the lab, and is found by being
+there: no list of process ids can go stale. Knows command lines, not when to run them.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+from ovnmesh.errors import LabError, ProcessError
+from ovnmesh.host import netns
+from ovnmesh.host.process import appctl, command_line, log_tail, run, spawn, wait_until
+from ovnmesh.lab.topology import IC_ADDRESS, Lab, Node, Pod, Site
+
+NB_PORT = 6641
+"""TCP port of a site's northbound database (ovn-ctl(8))."""
+SB_PORT = 6642
+"""TCP port of a site's southbound database (ovn-ctl(8))."""
+METRICS_PORT = 9476
+"""Port of the controller's metrics, in the control node's namespace."""
+
+OVN_DAEMONS = ("ovs-vswitchd", "ovsdb-server", "ovn-controller")
+NODE_DAEMONS = (*OVN_DAEMONS, "agent")
+CONTROL_DAEMONS = ("nb", "sb", "ovn-northd", "controller", "ovn-ic")
+IC_DAEMONS = ("ic-db",)
+
+_NEIGHBOUR_AGING_S = 3600
+"""The longest time OVS keeps a tunnel's neighbour (lib/tnl-neigh-cache.c)."""
+_TOOLS = (
+    *("nsenter", "ping", "ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-appctl"),
+    *("ovn-controller", "ovn-northd", "ovn-nbctl", "ovn-sbctl", "ovn-ic"),
+)
+
+
+def check_tools() -> None:
+    """Check that what a lab runs is installed.
+
+    Raises:
+        LabError: names what is missing.
+    """
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing:
+        raise LabError(
+            f"not installed: {', '.join(missing)}; on Debian: apt-get install openvswitch-switch "
+            "ovn-central ovn-host ovn-ic iproute2 iputils-ping util-linux"
+        )
+
+
+def _schema(package: str, name: str) -> str:
+    """Path of a database schema; the variable is the one ovs-lib and ovn-lib read."""
+    variable = {"ovn": "OVN_PKGDATADIR", "openvswitch": "OVS_PKGDATADIR"}[package]
+    return str(Path(os.environ.get(variable, f"/usr/share/{package}"), name))
+
+
+def _start_ovsdb(
+    name: str, directory: Path, where: str, remotes: Iterable[str], schema: str
+) -> None:
+    """Start an ovsdb-server on ``NAME.db``; its database is made if there is none."""
+    database = directory / f"{name}.db"
+    if not database.exists():
+        run(["ovsdb-tool", "create", str(database), schema])
+    # Detached daemons return when they are ready (ovs daemon(7)).
+    run(
+        [
+            *("ovsdb-server", *_daemon_options(name, directory)),
+            f"--unixctl={directory / f'{name}.ctl'}",
+            *(f"--remote={remote}" for remote in remotes),
+            str(database),
+        ],
+        netns=where,
+    )
+
+
+def _daemon_options(name: str, directory: Path) -> list[str]:
+    return [
+        *("--detach", "--no-chdir", "-vconsole:off", "-vsyslog:off"),
+        f"--pidfile={directory / f'{name}.pid'}",
+        f"--log-file={directory / f'{name}.log'}",
+    ]
+
+
+def start_nb(site: Site) -> None:
+    """Start a site's northbound database."""
+    _start_site_db(site, "nb", NB_PORT)
+
+
+def start_sb(site: Site) -> None:
+    """Start a site's southbound database."""
+    _start_site_db(site, "sb", SB_PORT)
+
+
+def _start_site_db(site: Site, name: str, port: int) -> None:
+    remotes = (f"punix:{site.directory / f'{name}.sock'}", f"ptcp:{port}")
+    schema = _schema("ovn", f"ovn-{name}.ovsschema")
+    _start_ovsdb(name, site.directory, site.control_netns, remotes, schema)
+
+
+def start_northd(site: Site) -> None:
+    """Start a site's ovn-northd."""
+    run(
+        [
+            *("ovn-northd", *_daemon_options("ovn-northd", site.directory)),
+            f"--unixctl={site.directory / 'ovn-northd.ctl'}",
+            *(f"--ovnnb-db={site.nb}", f"--ovnsb-db={site.sb}"),
+        ],
+        netns=site.control_netns,
+    )
+
+
+def start_node_db(node: Node) -> None:
+    """Start a node's Open_vSwitch database."""
+    remotes = (f"punix:{node.db_socket}",)
+    schema = _schema("openvswitch", "vswitch.ovsschema")
+    _start_ovsdb("ovsdb-server", node.directory, node.netns, remotes, schema)
+
+
+def configure_vswitch(site: Site, node: Node, pods: Iterable[Pod]) -> None:
+    """Write a new node's bridges, ports and identity to its database, in one transaction."""
+    identity = {
+        "system-id": node.system_id,
+        "hostname": node.name,
+        "ovn-remote": f"tcp:{site.control_address.ip}:{SB_PORT}",
+        "ovn-encap-type": "geneve",
+        "ovn-encap-ip": str(node.address.ip),
+        "ovn-bridge": "br-int",
+        "ovn-bridge-datapath-type": "netdev",
+        "ovn-monitor-all": "true",
+    }
+    vsctl(
+        node,
+        "--no-wait",
+        *("set", "Open_vSwitch", "."),
+        *(f'external_ids:{key}="{value}"' for key, value in identity.items()),
+        # One thread of each kind: a lab has more nodes than the machine has processors.
+        *("other_config:n-handler-threads=1", "other_config:n-revalidator-threads=1"),
+        *("--", "add-br", "br-int"),
+        *("--", "set", "Bridge", "br-int", "datapath_type=netdev", "fail_mode=secure"),
+        *("--", "add-br", "br-phy"),
+        *("--", "set", "Bridge", "br-phy", "datapath_type=netdev"),
+        f'other_config:hwaddr="{node.mac}"',
+        *("--", "add-port", "br-phy", "eth0"),
+        *("--", "add-port", "br-int", "ovn0"),
+        *("--", "set", "Interface", "ovn0", "type=internal", f'mac="{node.join_mac}"'),
+        f"external_ids:iface-id={node.port}",
+        *(word for pod in pods for word in ("--", *pod_port_words(pod))),
+    )
+
+
+def pod_port_words(pod: Pod) -> tuple[str, ...]:
+    """Arguments of ovs-vsctl that connect a pod's link to br-int."""
+    return (
+        *("--may-exist", "add-port", "br-int", pod.host_ifname),
+        *("--", "set", "Interface", pod.host_ifname, f"external_ids:iface-id={pod.port}"),
+        f"external_ids:pod_name={pod.name}",
+        f'external_ids:attached-mac="{pod.mac}"',
+    )
+
+
+def vsctl(node: Node, *words: str) -> str:
+    """Run ovs-vsctl on a node's database."""
+    return run(["ovs-vsctl", f"--db=unix:{node.db_socket}", "--timeout=20", *words])
+
+
+def nbctl(site: Site, *words: str) -> str:
+    """Run ovn-nbctl on a site's database."""
+    return run(["ovn-nbctl", f"--db={site.nb}", "--timeout=60", *words], timeout_s=70)
+
+
+def sbctl(site: Site, *words: str) -> str:
+    """Run ovn-sbctl on a site's database."""
+    return run(["ovn-sbctl", f"--db={site.sb}", "--timeout=60", *words], timeout_s=70)
+
+
+def start_vswitchd(node: Node) -> None:
+    """Start a node's ovs-vswitchd with the userspace datapath only."""
+    run(
+        [
+            *("ovs-vswitchd", f"unix:{node.db_socket}", "--disable-system"),
+            *_daemon_options("ovs-vswitchd", node.directory),
+            f"--unixctl={node.directory / 'ovs-vswitchd.ctl'}",
+        ],
+        netns=node.netns,
+        env=_directories(node),
+    )
+
+
+def prefill_neighbours(site: Site, node: Node) -> None:
+    """Tell a node's datapath the neighbours its tunnels need.
+
+    The userspace datapath drops the packet that misses its cache of tunnel neighbours, which would
+    cost the first packet of every pair of nodes (OVS, lib/tnl-neigh-cache.c).
+    """
+    control = node.directory / "ovs-vswitchd.ctl"
+    appctl(control, "tnl/neigh/aging", str(_NEIGHBOUR_AGING_S))
+    neighbours = [(site.router_address, site.router_mac)]
+    neighbours += [(other.address, other.mac) for other in site.nodes if other != node]
+    for address, mac in neighbours:
+        appctl(control, "tnl/arp/set", "br-phy", str(address.ip), mac)
+
+
+def start_ovn_controller(node: Node) -> None:
+    """Start a node's ovn-controller."""
+    run(
+        [
+            *("ovn-controller", f"unix:{node.db_socket}"),
+            *_daemon_options("ovn-controller", node.directory),
+        ],
+        netns=node.netns,
+        env=_directories(node),
+    )
+
+
+def _directories(node: Node) -> dict[str, str]:
+    """Variables that move a node's sockets; ovn-controller has no option for it."""
+    names = ("OVS_RUNDIR", "OVN_RUNDIR", "OVS_LOGDIR", "OVN_LOGDIR", "OVS_DBDIR")
+    return dict.fromkeys(names, str(node.directory))
+
+
+def start_ic_db(lab: Lab) -> "subprocess.Popen[bytes]":
+    """Start the interconnection databases, by the command that production runs."""
+    data, sockets = lab.ic_directory / "data", lab.ic_directory / "run"
+    data.mkdir(parents=True, exist_ok=True)
+    sockets.mkdir(exist_ok=True)
+    words = ["ic-db", "--data-dir", str(data), "--run-dir", str(sockets)]
+    words += ["--address", str(IC_ADDRESS.ip), "--ts-count", str(lab.ts_count)]
+    return _spawn_ovnmesh([*words, "--protocol", lab.protocol], lab.ic_netns, lab.ic_directory)
+
+
+def wait_ic_db(lab: Lab, child: "subprocess.Popen[bytes]") -> None:
+    """Wait until both interconnection databases accept connections.
+
+    Args:
+        lab: the lab.
+        child: what `start_ic_db` returned.
+
+    Raises:
+        ProcessError: they do not; the end of their log is in the message.
+    """
+    log = lab.ic_directory / "ic-db.log"
+    for connection in (lab.ic_nb, lab.ic_sb):
+        path = connection.removeprefix("unix:")
+
+        def accepts(path: str = path) -> bool:
+            if child.poll() is not None:
+                raise ProcessError(f"ic-db ended while starting; its log ends:\n{log_tail(log)}")
+            return _accepts(path)
+
+        wait_until(accepts, f"ic-db accepts connections on {path}; see {log}", timeout_s=20)
+
+
+def start_controller(site: Site) -> None:
+    """Start a site's controller."""
+    directory = site.directory / "controller"
+    directory.mkdir(exist_ok=True)
+    words = ["controller", "--nb", site.nb, "--sb", site.sb, "--config", str(site.manifests)]
+    words += ["--run-dir", str(directory), "--metrics-port", str(METRICS_PORT)]
+    _spawn_ovnmesh(words, site.control_netns, directory)
+
+
+def start_agent(node: Node) -> None:
+    """Start a node's agent."""
+    directory = node.directory / "agent"
+    directory.mkdir(exist_ok=True)
+    words = ["agent", "--ovs", f"unix:{node.db_socket}", "--run-dir", str(directory)]
+    _spawn_ovnmesh(words, node.netns, directory)
+
+
+def _spawn_ovnmesh(words: list[str], where: str, directory: Path) -> "subprocess.Popen[bytes]":
+    return spawn(
+        [sys.executable, "-m", "ovnmesh", *words],
+        log=directory / f"{words[0]}.log",
+        netns=where,
+        pidfile=directory / f"{words[0]}.pid",
+    )
+
+
+def find_daemon(where: str, daemon: str) -> tuple[int, ...]:
+    """Find the processes of a daemon in a namespace.
+
+    Args:
+        where: the namespace.
+        daemon: one of the names in `NODE_DAEMONS`, `CONTROL_DAEMONS` or `IC_DAEMONS`.
+    """
+    return tuple(pid for pid in netns.processes([where]) if is_daemon(command_line(pid), daemon))
+
+
+def is_daemon(argv: tuple[str, ...], daemon: str) -> bool:
+    """Tell whether a command line is a daemon's; for the names see `find_daemon`."""
+    if not argv:
+        return False
+    if daemon in ("nb", "sb"):
+        return Path(argv[0]).name == "ovsdb-server" and argv[-1].endswith(f"/{daemon}.db")
+    if daemon in ("controller", "agent", "ic-db"):
+        return ("ovnmesh", daemon) in pairwise(argv)
+    return Path(argv[0]).name == daemon
+
+
+def _accepts(path: str) -> bool:
+    # A socket's address is short; the descriptor's path stands for a long folder name (unix(7)).
+    try:
+        folder = os.open(Path(path).parent, os.O_PATH | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f"/proc/self/fd/{folder}/{Path(path).name}")
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
+    return True

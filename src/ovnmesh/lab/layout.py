@@ -1,0 +1,222 @@
+"""Computes every name and address of a lab from its specification.
+
+Called by `runner` and `state`. Pure: the same specification and directory always give the same lab,
+so nothing but the specification has to be remembered to find, show or remove a lab. Names and
+addresses are those of the documents: sites ``az1``, ``az2``; nodes ``az1-gw``, ``az1-n1``; pods
+``pod0``, ``pod1``; 10.16.0.0/16 and 100.64.0.0/16 in az1, 10.17.0.0/16 and 100.65.0.0/16 in az2.
+"""
+
+import hashlib
+from collections import Counter
+from ipaddress import IPv4Interface, IPv4Network, ip_interface, ip_network
+from pathlib import Path
+from uuid import NAMESPACE_DNS, uuid5
+
+from ovnmesh.errors import ConfigError, LabError, Problem
+from ovnmesh.lab.spec import LabSpec, SiteSpec
+from ovnmesh.lab.topology import (
+    IC_NETWORK,
+    JOIN,
+    OVN_DEFAULT,
+    Interface,
+    Lab,
+    Network,
+    Node,
+    Pod,
+    Site,
+    Subnet,
+)
+
+_FIRST_NODE_HOST = 10
+_CONTROL_HOST = 2
+_MAX_POD_NAME = 13
+"""The node's end of a pod's link is the pod's name and ``_h``; a link's name has 15 characters."""
+
+
+def prefix_of(directory: Path) -> str:
+    """Prefix of a lab's namespaces: the same for the same directory, so leftovers are found."""
+    return f"om{hashlib.sha256(str(directory).encode()).hexdigest()[:6]}"
+
+
+def compute_lab(spec: LabSpec, directory: Path) -> Lab:
+    """Compute every name and address of a lab.
+
+    Args:
+        spec: what was asked for.
+        directory: absolute path of the run directory.
+
+    Raises:
+        ConfigError: two things would have the same name, or a network has too few addresses.
+    """
+    prefix = prefix_of(directory)
+    sites = tuple(
+        _compute_site(site, index, spec.protocol, directory, prefix)
+        for index, site in enumerate(spec.sites, start=1)
+    )
+    lab = Lab(
+        directory=directory,
+        prefix=prefix,
+        sites=sites,
+        ts_count=spec.ts_count,
+        protocol=spec.protocol,
+        ic_netns=f"{prefix}-ic",
+        router_netns=f"{prefix}-router",
+    )
+    named = [("site", site.name) for site in sites]
+    named += [("node", node.name) for site in sites for node in site.nodes]
+    named += [("namespace", name) for name in lab.namespaces]
+    problems = [
+        Problem("sites", f"{count} {kind}s named {name!r}", "different names")
+        for (kind, name), count in Counter(named).items()
+        if count > 1
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return lab
+
+
+def compute_pod(prefix: str, site: str, name: str, node: str, place: tuple[Subnet, int]) -> Pod:
+    """Compute a pod.
+
+    Args:
+        prefix: prefix of the lab's namespaces.
+        site: its site.
+        name: its name.
+        node: the node it runs on.
+        place: its subnet, and the position of its addresses counted from the network's own.
+
+    Raises:
+        LabError: its name is too long, or the subnet has no such address.
+    """
+    if len(name) > _MAX_POD_NAME:
+        raise LabError(f"pod {name!r}: expected a name of at most {_MAX_POD_NAME} characters")
+    subnet, position = place
+    return Pod(
+        site=site,
+        name=name,
+        node=node,
+        subnet=subnet.name,
+        addresses=tuple(host(cidr, position) for cidr in subnet.cidrs),
+        mac=mac_of(site, "pod", name),
+        netns=f"{prefix}-{site}-{name}",
+    )
+
+
+def compute_subnet(site: str, name: str, cidrs: tuple[Network, ...]) -> Subnet:
+    """Compute the switch of a Subnet; the router has the first address of each network.
+
+    Raises:
+        LabError: a network has no room for the router.
+    """
+    gateways = tuple(host(cidr, 1) for cidr in cidrs)
+    return Subnet(name=name, cidrs=cidrs, gateways=gateways, mac=mac_of(site, "subnet", name))
+
+
+def host(network: Network, position: int) -> Interface:
+    """Address at a position in a network, with the network's prefix length.
+
+    Raises:
+        LabError: the network is too small.
+    """
+    if position >= network.num_addresses - (1 if network.version == 4 else 0):
+        raise LabError(f"network {network}: no address number {position}; use a larger network")
+    return ip_interface(f"{network[position]}/{network.prefixlen}")
+
+
+def mac_of(*what: str) -> str:
+    """Hardware address of something by its name: locally administered, the same every time."""
+    digest = hashlib.sha256("/".join(what).encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x0A, *digest[:5]))
+
+
+def _compute_site(spec: SiteSpec, index: int, protocol: str, directory: Path, prefix: str) -> Site:
+    name = spec.name or f"az{index}"
+    where = f"sites[{index - 1}]"
+    ovn_default = spec.ovn_default or _default_cidrs(
+        protocol, f"10.{15 + index}.0.0/16", f"fd00:10:{15 + index}::/112"
+    )
+    join = spec.join or _default_cidrs(
+        protocol, f"100.{63 + index}.0.0/16", f"fd00:100:{63 + index}::/112"
+    )
+    _check_families(protocol, {f"{where}.ovn_default": ovn_default, f"{where}.join": join})
+    try:
+        subnet = compute_subnet(name, OVN_DEFAULT, ovn_default)
+        join_subnet = compute_subnet(name, JOIN, join)
+        nodes = _compute_nodes(spec, index, name, join_subnet, (directory, prefix))
+        pods = tuple(
+            compute_pod(prefix, name, f"pod{i}", nodes[i % len(nodes)].name, (subnet, 2 + i))
+            for i in range(spec.pods * len(nodes))
+        )
+    except LabError as exc:
+        raise ConfigError([Problem(where, str(exc), "room for every node and pod")]) from exc
+    gw_nodes = spec.gw_nodes if spec.gw_nodes is not None else (nodes[0].name,)
+    underlay = _underlay(index)
+    return Site(
+        name=name,
+        underlay=underlay,
+        router_address=IPv4Interface(f"{underlay[1]}/24"),
+        router_mac=mac_of(name, "router"),
+        bridge=f"br-s{index}",
+        control_netns=f"{prefix}-{name}-control",
+        control_address=IPv4Interface(f"{underlay[_CONTROL_HOST]}/24"),
+        control_mac=mac_of(name, "control"),
+        control_ifname=f"s{index}-control",
+        ovn_default=subnet,
+        join=join_subnet,
+        nodes=nodes,
+        pods=pods,
+        gw_nodes=gw_nodes,
+        auto_route=spec.auto_route,
+        enable_ic=spec.enable_ic,
+        directory=directory / name,
+    )
+
+
+def _compute_nodes(
+    spec: SiteSpec, index: int, site: str, join: Subnet, place: tuple[Path, str]
+) -> tuple[Node, ...]:
+    directory, prefix = place
+    names = (
+        tuple(f"{site}-gw" if i == 0 else f"{site}-n{i}" for i in range(spec.nodes))
+        if isinstance(spec.nodes, int)
+        else spec.nodes
+    )
+    underlay = _underlay(index)
+    return tuple(
+        Node(
+            name=name,
+            address=IPv4Interface(f"{underlay[_FIRST_NODE_HOST + i]}/24"),
+            mac=mac_of(site, "node", name),
+            join_addresses=tuple(host(cidr, 2 + i) for cidr in join.cidrs),
+            join_mac=mac_of(site, "join", name),
+            system_id=str(uuid5(NAMESPACE_DNS, name)),
+            netns=f"{prefix}-{name}",
+            directory=directory / site / "nodes" / name,
+            router_ifname=f"s{index}-node{i}",
+        )
+        for i, name in enumerate(names)
+    )
+
+
+def _underlay(index: int) -> IPv4Network:
+    """Underlay of the site at a position: 192.168.42.0/24 first, never the IC databases' own."""
+    third = 41 + index
+    network = IPv4Network(f"192.168.{third}.0/24")
+    # The sites after it move up by one, so that no two have the same.
+    return network if network < IC_NETWORK else IPv4Network(f"192.168.{third + 1}.0/24")
+
+
+def _default_cidrs(protocol: str, v4: str, v6: str) -> tuple[Network, ...]:
+    chosen = {"ipv4": (v4,), "ipv6": (v6,), "dual": (v4, v6)}[protocol]
+    return tuple(ip_network(cidr) for cidr in chosen)
+
+
+def _check_families(protocol: str, networks: dict[str, tuple[Network, ...]]) -> None:
+    wanted = {"ipv4": [4], "ipv6": [6], "dual": [4, 6]}[protocol]
+    problems = [
+        Problem(where, ",".join(map(str, cidrs)), f"one network of each family of {protocol}")
+        for where, cidrs in networks.items()
+        if sorted(cidr.version for cidr in cidrs) != wanted
+    ]
+    if problems:
+        raise ConfigError(problems)

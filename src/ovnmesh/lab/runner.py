@@ -1,0 +1,355 @@
+"""Starts, changes, shows and removes a lab.
+
+Called by the command line, benchmarks and tests. Puts the other modules of `ovnmesh.lab` in order;
+holds no knowledge of OVN of its own.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ovnmesh.errors import LabError
+from ovnmesh.host import netns
+from ovnmesh.host.process import run
+from ovnmesh.lab import boot, daemons, faults, logical, manifests, network, status, teardown
+from ovnmesh.lab.boot import Progress
+from ovnmesh.lab.layout import compute_lab, compute_pod
+from ovnmesh.lab.ping import PingResult, PingTrain, ping_count
+from ovnmesh.lab.spec import LabSpec
+from ovnmesh.lab.state import AddedPod, LabState, create_state, load_state, save_state
+from ovnmesh.lab.topology import Network, Pod, Site
+
+
+class LabRunner:
+    """A running lab; made by `up` or `load`.
+
+    Attributes:
+        directory: its run directory.
+        state: what it remembers.
+        lab: its names and addresses.
+        timings_s: seconds each phase of the start took; empty for a loaded lab.
+    """
+
+    def __init__(self, directory: Path, state: LabState) -> None:
+        self.directory = directory
+        self.state = state
+        self.lab = state.lab(directory)
+        self.timings_s: dict[str, float] = {}
+
+    @classmethod
+    def load(cls, directory: Path) -> "LabRunner":
+        """Take up a lab that was started before.
+
+        Raises:
+            LabError: there is none in the directory.
+        """
+        directory = directory.resolve()
+        return cls(directory, load_state(directory))
+
+    @classmethod
+    def up(
+        cls,
+        spec: LabSpec,
+        directory: Path,
+        *,
+        bare: bool = False,
+        progress: Progress = lambda _: None,
+    ) -> "LabRunner":
+        """Start a lab; what was started is removed again if it fails or is interrupted.
+
+        Args:
+            spec: what to start.
+            directory: run directory: empty or missing.
+            bare: start OVN and the interconnection databases only, no controllers and agents.
+            progress: told the name of each phase as it begins.
+
+        Raises:
+            ConfigError: the specification contradicts itself.
+            LabError: the directory is in use, or something is not installed.
+            ProcessError: a daemon did not start.
+        """
+        directory = directory.resolve()
+        daemons.check_tools()
+        compute_lab(spec, directory)
+        state = LabState(spec=spec, bare=bare, subnets={}, pods=())
+        create_state(directory, state)
+        runner = cls(directory, state)
+        try:
+            runner.timings_s = boot.start(runner.lab, bare=bare, progress=progress)
+        except BaseException:
+            teardown.down(directory)
+            raise
+        return runner
+
+    def netns_of(self, target: str) -> str:
+        """Namespace of ``SITE/POD``, ``SITE/NODE``, ``SITE/control``, ``ic`` or ``router``.
+
+        Raises:
+            LabError: there is no such thing in the lab.
+        """
+        if target == "ic":
+            return self.lab.ic_netns
+        if target == "router":
+            return self.lab.router_netns
+        site, name = self._split(target)
+        if name == "control":
+            return site.control_netns
+        for node in site.nodes:
+            if node.name == name:
+                return node.netns
+        return site.pod(name).netns
+
+    def address_of(self, target: str, version: int | None = None) -> str:
+        """Address to ping: of a pod, a node, or the target itself if it has no slash.
+
+        Args:
+            target: ``SITE/POD``, ``SITE/NODE`` or an address.
+            version: 4 or 6; None takes the first address.
+
+        Raises:
+            LabError: there is no such thing, or it has no such address.
+        """
+        if "/" not in target:
+            return target
+        site, name = self._split(target)
+        nodes = {node.name: node for node in site.nodes}
+        addresses = (nodes[name].address,) if name in nodes else site.pod(name).addresses
+        for address in addresses:
+            if version in (None, address.version):
+                return str(address.ip)
+        raise LabError(f"{target}: has no IPv{version} address, only {addresses}")
+
+    def _split(self, target: str) -> tuple[Site, str]:
+        site, slash, name = target.partition("/")
+        if not slash:
+            raise LabError(f"{target!r}: expected SITE/NAME, for example az1/pod0")
+        return self.lab.site(site), name
+
+    def run_in(self, target: str, argv: Sequence[str], timeout_s: float = 30.0) -> str:
+        """Run a command in a pod's, node's or other namespace and return its output.
+
+        Raises:
+            LabError: there is no such target.
+            ProcessError: the command failed.
+        """
+        return run(argv, netns=self.netns_of(target), timeout_s=timeout_s)
+
+    def ping_train(self, source: str, target: str, interval_ms: float = 10) -> PingTrain:
+        """Start pinging from one place to another; see `PingTrain`."""
+        return PingTrain(self.netns_of(source), self.address_of(target), interval_ms)
+
+    def ping(self, source: str, target: str, count: int, interval_ms: float) -> PingResult:
+        """Ping a number of times, await every reply, and count.
+
+        Args:
+            source: ``SITE/POD`` or ``SITE/NODE``.
+            target: the same, or an address.
+            count: requests to send.
+            interval_ms: time between two requests, in milliseconds.
+
+        Raises:
+            LabError: there is no such place, or ping did not run.
+        """
+        return ping_count(self.netns_of(source), self.address_of(target), count, interval_ms)
+
+    def apply(self, site: str, documents: Iterable[manifests.Manifest]) -> tuple[str, ...]:
+        """Apply manifests to a site; a Subnet becomes a switch, as Kube-OVN would make it.
+
+        Args:
+            site: name of the site.
+            documents: parsed by `manifests.parse_manifests`.
+
+        Returns:
+            One line for each object that changed.
+
+        Raises:
+            ConfigError: a Subnet is wrong; nothing was changed then.
+            LabError: there is no such site.
+        """
+        at = self.lab.site(site)
+        documents = tuple(documents)
+        for document in documents:
+            manifests.read_subnet(site, document)
+        lines = []
+        for change in manifests.apply_manifests(at.manifests, documents):
+            if change.kind == "Subnet":
+                self._apply_subnet(at, change)
+            lines.append(f"{change.kind} {change.name} {'changed' if change.before else 'created'}")
+        return tuple(lines)
+
+    def delete(self, site: str, documents: Iterable[manifests.Manifest]) -> tuple[str, ...]:
+        """Delete manifests from a site, and the switches of its Subnets.
+
+        Args:
+            site: name of the site.
+            documents: parsed by `manifests.parse_manifests`; kind and name count.
+
+        Returns:
+            One line for each object that was there.
+
+        Raises:
+            LabError: there is no such site, or a Subnet still has pods.
+        """
+        at = self.lab.site(site)
+        documents = tuple(documents)
+        for document in documents:
+            used = [p.name for p in at.pods if p.subnet == document["metadata"]["name"]]
+            if document["kind"] == "Subnet" and used:
+                name = document["metadata"]["name"]
+                raise LabError(
+                    f"site {site}: Subnet {name} has pods ({', '.join(used)}); delete them first "
+                    f"with: ovnmesh lab pod delete {site}/{used[0]}"
+                )
+        lines = []
+        for change in manifests.delete_manifests(at.manifests, documents):
+            subnet = manifests.read_subnet(site, change.before)
+            if subnet is not None:
+                commands = logical.subnet_delete_commands(subnet, at.nodes)
+                daemons.nbctl(at, *logical.join_commands(commands))
+                network.unroute_networks(at, subnet.cidrs)
+                self._remember_subnet(site, subnet.name, None)
+            lines.append(f"{change.kind} {change.name} deleted")
+        return tuple(lines)
+
+    def _apply_subnet(self, site: Site, change: manifests.Change) -> None:
+        subnet = manifests.read_subnet(site.name, change.after)
+        before = manifests.read_subnet(site.name, change.before)
+        if subnet is None or (before is not None and subnet.cidrs == before.cidrs):
+            return
+        if before is None:
+            commands = logical.subnet_commands(subnet, site.nodes)
+        else:
+            commands = logical.subnet_change_commands(subnet, before.cidrs)
+            network.unroute_networks(site, before.cidrs)
+        daemons.nbctl(site, *logical.join_commands(commands))
+        network.route_networks(site, subnet.cidrs)
+        self._remember_subnet(site.name, subnet.name, subnet.cidrs)
+
+    def _remember_subnet(self, site: str, name: str, cidrs: tuple[Network, ...] | None) -> None:
+        subnets = {key: dict(value) for key, value in self.state.subnets.items()}
+        known = subnets.setdefault(site, {})
+        if cidrs is None:
+            known.pop(name, None)
+        else:
+            known[name] = tuple(str(cidr) for cidr in cidrs)
+        self._save(replace(self.state, subnets=subnets))
+
+    def add_pod(self, site: str, name: str, node: str, subnet: str) -> Pod:
+        """Add a pod to a running lab and wait until its node carries it.
+
+        Args:
+            site: name of the site.
+            name: name of the pod.
+            node: name of its node.
+            subnet: name of its Subnet.
+
+        Raises:
+            LabError: the name is taken, or there is no such site, node or Subnet.
+        """
+        at = self.lab.site(site)
+        at.node(node)
+        if any(pod.name == name for pod in at.pods):
+            raise LabError(f"site {site}: there is a pod {name} already; choose another name")
+        place = self.state.subnet(self.lab, site, subnet)
+        used = {pod.addresses[0].ip for pod in at.pods if pod.subnet == subnet}
+        position = 2
+        while place.cidrs[0][position] in used:
+            position += 1
+        pod = compute_pod(self.lab.prefix, site, name, node, (place, position))
+        if pod.netns in self.lab.namespaces:
+            raise LabError(f"site {site}: {name!r} is taken by a node; choose another name")
+        self._save(
+            replace(
+                self.state,
+                pods=(*self.state.pods, AddedPod(site, name, node, subnet, position)),
+            )
+        )
+        netns.create(pod.netns)
+        network.make_pod_link(at, pod, place)
+        daemons.nbctl(at, *logical.join_commands(logical.pod_commands(pod)))
+        daemons.vsctl(at.node(node), *daemons.pod_port_words(pod))
+        daemons.nbctl(at, "--wait=hv", "wait-until", "Logical_Switch_Port", pod.port, "up=true")
+        return pod
+
+    def delete_pod(self, site: str, name: str) -> None:
+        """Remove a pod that was added.
+
+        Raises:
+            LabError: there is no such pod, or it belongs to the lab's specification.
+        """
+        at = self.lab.site(site)
+        pod = at.pod(name)
+        rest = tuple(p for p in self.state.pods if (p.site, p.name) != (site, name))
+        if len(rest) == len(self.state.pods):
+            raise LabError(f"{site}/{name}: came with 'lab up' and stays until 'lab down'")
+        daemons.vsctl(at.node(pod.node), "--if-exists", "del-port", "br-int", pod.host_ifname)
+        daemons.nbctl(at, *logical.join_commands(logical.pod_delete_commands(pod)))
+        faults.kill_all([pod.netns])
+        netns.inside(at.node(pod.node).netns, lambda links: links.delete_link(pod.host_ifname))
+        netns.delete(pod.netns)
+        self._save(replace(self.state, pods=rest))
+
+    def _save(self, state: LabState) -> None:
+        save_state(self.directory, state)
+        self.state = state
+        self.lab = state.lab(self.directory)
+
+    def networks(self, site: Site) -> tuple[Network, ...]:
+        """Networks of a site's pods: those its nodes reach through ``ovn0``."""
+        added = self.state.subnets.get(site.name, {})
+        subnets = [site.ovn_default]
+        subnets += [self.state.subnet(self.lab, site.name, name) for name in added]
+        return tuple(cidr for subnet in subnets for cidr in subnet.cidrs)
+
+    def fault_link(self, target: str, *, heal: bool = False) -> None:
+        """Take the underlay link of ``SITE/NODE`` down, or set it up again."""
+        site, name = self._split(target)
+        faults.fault_link(self.lab, site.node(name), heal=heal)
+
+    def fault_ic(self, target: str, *, heal: bool = False) -> None:
+        """Cut a site, or ``all``, off the interconnection databases, or heal that."""
+        sites = self.lab.sites if target == "all" else (self.lab.site(target),)
+        faults.fault_ic(self.lab, sites, heal=heal)
+
+    def fault_kill(self, target: str, daemon: str, *, heal: bool = False) -> None:
+        """Kill a daemon with SIGKILL, or start it again.
+
+        Args:
+            target: ``SITE/NODE`` for a node's daemon; ``SITE`` or ``SITE/control`` for one of the
+                control node; ``ic`` for ``ic-db``.
+            daemon: one of `daemons.NODE_DAEMONS`, `daemons.CONTROL_DAEMONS` or ``ic-db``.
+            heal: start it instead, if it does not run.
+
+        Raises:
+            LabError: there is no such daemon there, or it does not run.
+        """
+        if target == "ic" and daemon in daemons.IC_DAEMONS:
+            if heal:
+                faults.heal_ic_db(self.lab)
+            else:
+                faults.kill_ic_db(self.lab)
+            return
+        site_name, _, name = target.partition("/")
+        site = self.lab.site(site_name)
+        if daemon in daemons.CONTROL_DAEMONS and name in ("", "control"):
+            if heal:
+                faults.heal_control_daemon(site, daemon)
+            else:
+                faults.kill_control_daemon(site, daemon)
+        elif daemon in daemons.NODE_DAEMONS and name not in ("", "control"):
+            node = site.node(name)
+            if heal:
+                faults.heal_node_daemon(site, node, daemon, self.networks(site))
+            else:
+                faults.kill_node_daemon(node, daemon)
+        else:
+            raise LabError(
+                f"{target}: no daemon {daemon!r}; expected SITE/NODE with one of "
+                f"{', '.join(daemons.NODE_DAEMONS)}, SITE with one of "
+                f"{', '.join(daemons.CONTROL_DAEMONS)}, or ic with ic-db"
+            )
+
+    def status(self) -> dict[str, Any]:
+        """Describe the lab: sites, nodes, pods, addresses, namespaces, sockets and daemons."""
+        return status.describe(self.lab, bare=self.state.bare)

@@ -1,0 +1,159 @@
+"""What somebody asks of a lab: how many sites, nodes and pods, validated.
+
+Called by the command line (options or a YAML topology) and by `state`, which keeps the answer in
+the run directory. Pure: takes text or mappings, returns values; names and addresses are computed
+from it by `topology`.
+"""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ovnmesh.errors import ConfigError, Problem
+
+MAX_SITES = 60
+"""The join networks begin with 100.64.0.0/16 and stay in the shared space /10 (RFC 6598)."""
+MAX_NODES = 200
+"""Nodes of a site have addresses .10 to .209 of its underlay network."""
+
+Protocol = Literal["ipv4", "ipv6", "dual"]
+
+
+def _split_commas(value: object) -> object:
+    """Let ``a,b`` stand for a list of two, as in the documents' ``gw-nodes``."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _parse_cidrs(value: object) -> object:
+    parts = _split_commas(value)
+    if not isinstance(parts, list | tuple):
+        return value
+    return tuple(ip_network(part) for part in parts)
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$")]
+"""A DNS label (RFC 1123), short enough for what is derived from it."""
+Cidrs = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_parse_cidrs)]
+
+
+class SiteSpec(BaseModel):
+    """One site of a topology; what is left out is chosen as in the documents.
+
+    Attributes:
+        name: the availability zone; default ``az1``, ``az2``, ... by position.
+        nodes: how many nodes, or their names; the first is the gateway by default.
+        pods: pods for each node.
+        ovn_default: network of the pods, one CIDR of each family in use.
+        join: network that joins the nodes to the pods.
+        gw_nodes: ``gw-nodes`` of ``ovn-ic-config``.
+        auto_route: ``auto-route`` of ``ovn-ic-config``.
+        enable_ic: ``enable-ic`` of ``ovn-ic-config``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name | None = None
+    nodes: (
+        Annotated[int, Field(ge=1, le=MAX_NODES)]
+        | Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_NODES)]
+    ) = 3
+    pods: Annotated[int, Field(ge=0, le=50)] = 1
+    ovn_default: Cidrs | None = None
+    join: Cidrs | None = None
+    gw_nodes: Annotated[tuple[Name, ...] | None, BeforeValidator(_split_commas)] = None
+    auto_route: bool = True
+    enable_ic: bool = True
+
+
+class LabSpec(BaseModel):
+    """A whole topology.
+
+    Attributes:
+        sites: its sites, in order.
+        ts_count: number of transit switches.
+        protocol: address families of the networks above the underlay, which is always IPv4.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sites: Annotated[tuple[SiteSpec, ...], Field(min_length=1, max_length=MAX_SITES)]
+    ts_count: Annotated[int, Field(ge=1, le=16)] = 1
+    protocol: Protocol = "ipv4"
+
+
+def uniform_spec(
+    sites: int = 2, nodes: int = 3, pods: int = 1, ts_count: int = 1, protocol: str = "ipv4"
+) -> LabSpec:
+    """Describe a lab of equal sites.
+
+    Args:
+        sites: number of sites.
+        nodes: nodes of each site.
+        pods: pods of each node.
+        ts_count: number of transit switches.
+        protocol: ``ipv4``, ``ipv6`` or ``dual``.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+    return parse_spec(
+        {
+            "sites": [{"nodes": nodes, "pods": pods} for _ in range(max(0, sites))],
+            "ts_count": ts_count,
+            "protocol": protocol,
+        },
+        "lab up",
+    )
+
+
+def parse_spec_text(text: str, where: str) -> LabSpec:
+    """Read a YAML topology.
+
+    Args:
+        text: the document.
+        where: name of the file, for errors.
+
+    Raises:
+        ConfigError: it is not YAML, or not a topology; carries every problem.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise ConfigError([Problem(where, str(exc), "a YAML document")]) from exc
+    return parse_spec(document, where)
+
+
+def parse_spec(document: object, where: str) -> LabSpec:
+    """Validate a topology.
+
+    Args:
+        document: mapping with ``sites`` and optionally ``ts_count`` and ``protocol``.
+        where: where it comes from, for errors.
+
+    Raises:
+        ConfigError: carries every problem, each naming its field.
+    """
+    if not isinstance(document, Mapping):
+        raise ConfigError(
+            [Problem(where, type(document).__name__, "a mapping with a list named sites")]
+        )
+    try:
+        return LabSpec.model_validate(document)
+    except ValidationError as exc:
+        raise ConfigError(
+            Problem(
+                f"{where}, {_field(error['loc'])}",
+                repr(error["input"]),
+                f"{error['msg'][0].lower()}{error['msg'][1:]}",
+            )
+            for error in exc.errors()
+        ) from exc
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    """Write a place in a document as ``sites[0].nodes``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.removeprefix(".")

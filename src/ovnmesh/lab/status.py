@@ -1,0 +1,96 @@
+"""Describes a running lab.
+
+Called by `runner`. Reads which daemons run; changes nothing. The description is plain data, the
+same for JSON and for tables.
+"""
+
+from typing import Any
+
+from ovnmesh.host import netns
+from ovnmesh.host.process import command_line
+from ovnmesh.lab import daemons
+from ovnmesh.lab.state import site_entry
+from ovnmesh.lab.topology import Lab, Node, Pod, Site
+
+
+def describe(lab: Lab, *, bare: bool) -> dict[str, Any]:
+    """Describe a lab.
+
+    Args:
+        lab: the lab.
+        bare: whether it was started without controllers and agents.
+
+    Returns:
+        Plain data: sites with nodes, pods, addresses, namespaces and the databases' connections;
+        for each daemon its process ids, none if it does not run.
+    """
+    running: dict[str, list[int]] = {}
+    for pid, name in netns.processes(lab.namespaces).items():
+        running.setdefault(name, []).append(pid)
+
+    def find(where: str, wanted: tuple[str, ...]) -> dict[str, list[int]]:
+        lines = {pid: command_line(pid) for pid in running.get(where, [])}
+        return {
+            daemon: [pid for pid, argv in lines.items() if daemons.is_daemon(argv, daemon)]
+            for daemon in wanted
+        }
+
+    return {
+        "directory": str(lab.directory),
+        "prefix": lab.prefix,
+        "bare": bare,
+        "protocol": lab.protocol,
+        "ts_count": lab.ts_count,
+        "router_netns": lab.router_netns,
+        "ic": {
+            "netns": lab.ic_netns,
+            "nb": lab.ic_nb,
+            "sb": lab.ic_sb,
+            "daemons": find(lab.ic_netns, daemons.IC_DAEMONS),
+        },
+        "sites": [
+            _site(lab, site)
+            | {
+                "daemons": find(site.control_netns, daemons.CONTROL_DAEMONS),
+                "nodes": [
+                    _node(node) | {"daemons": find(node.netns, daemons.NODE_DAEMONS)}
+                    for node in site.nodes
+                ],
+                "pods": [_pod(pod) for pod in site.pods],
+            }
+            for site in lab.sites
+        ],
+    }
+
+
+def _site(lab: Lab, site: Site) -> dict[str, Any]:
+    return {
+        "name": site.name,
+        "netns": site.control_netns,
+        "address": str(site.control_address.ip),
+        "gw_nodes": list(site.gw_nodes),
+        "subnets": {s.name: [str(c) for c in s.cidrs] for s in (site.ovn_default, site.join)},
+        "databases": site_entry(lab, site),
+    }
+
+
+def _node(node: Node) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "address": str(node.address.ip),
+        "join_addresses": [str(address.ip) for address in node.join_addresses],
+        "system_id": node.system_id,
+        "netns": node.netns,
+        "ovs": f"unix:{node.db_socket}",
+    }
+
+
+def _pod(pod: Pod) -> dict[str, Any]:
+    return {
+        "name": pod.name,
+        "node": pod.node,
+        "subnet": pod.subnet,
+        "addresses": [str(address.ip) for address in pod.addresses],
+        "mac": pod.mac,
+        "netns": pod.netns,
+    }

@@ -1,0 +1,254 @@
+"""A lab as values: its sites, nodes, pods and subnets with all their names and addresses.
+
+Called by all of `ovnmesh.lab`; `layout` computes the values. Pure: no I/O, and nothing here knows
+whether the lab is running.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from pathlib import Path
+
+from ovnmesh.errors import LabError
+
+Interface = IPv4Interface | IPv6Interface
+Network = IPv4Network | IPv6Network
+
+ROUTER = "ovn-cluster"
+"""Kube-OVN's router of the default VPC (``--cluster-router``)."""
+OVN_DEFAULT = "ovn-default"
+"""Kube-OVN's default subnet (``--default-logical-switch``)."""
+JOIN = "join"
+"""Kube-OVN's subnet between nodes and pods (``--node-switch``)."""
+IC_NETWORK = IPv4Network("192.168.65.0/24")
+IC_ADDRESS = IPv4Interface("192.168.65.3/24")
+"""The Interconnection Controller's address in the documents (``ic-db-host``)."""
+POD_MTU_BYTES = 1400
+"""Kube-OVN subtracts 100 bytes for Geneve from the MTU of the node's link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A logical switch behind the site's router.
+
+    Attributes:
+        name: name of the Subnet and of the switch.
+        cidrs: its networks, one for each address family.
+        gateways: address of the router's port in each network.
+        mac: hardware address of the router's port.
+    """
+
+    name: str
+    cidrs: tuple[Network, ...]
+    gateways: tuple[Interface, ...]
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod: a namespace with one link.
+
+    Attributes:
+        site: its site.
+        name: its name, unique in the site.
+        node: the node it runs on.
+        subnet: the Subnet its addresses are from.
+        addresses: one for each address family.
+        mac: hardware address of its link.
+        netns: its namespace.
+    """
+
+    site: str
+    name: str
+    node: str
+    subnet: str
+    addresses: tuple[Interface, ...]
+    mac: str
+    netns: str
+
+    @property
+    def port(self) -> str:
+        """Name of its logical switch port (Kube-OVN: pod, dot, Kubernetes namespace)."""
+        return f"{self.name}.default"
+
+    @property
+    def host_ifname(self) -> str:
+        """Name of the node's end of its link."""
+        return f"{self.name}_h"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node: a namespace with OVS and ovn-controller.
+
+    Attributes:
+        name: its name, unique in the lab: chassis are found by it.
+        address: underlay address, on ``br-phy``; the tunnels' end.
+        mac: hardware address of ``br-phy``.
+        join_addresses: addresses of ``ovn0``, one for each family.
+        join_mac: hardware address of ``ovn0``.
+        system_id: ``external_ids:system-id``, the chassis' name.
+        netns: its namespace.
+        directory: where its daemons keep database, sockets, pidfiles and logs.
+        router_ifname: name of the underlay router's end of its link.
+    """
+
+    name: str
+    address: IPv4Interface
+    mac: str
+    join_addresses: tuple[Interface, ...]
+    join_mac: str
+    system_id: str
+    netns: str
+    directory: Path
+    router_ifname: str
+
+    @property
+    def port(self) -> str:
+        """Name of its logical switch port (Kube-OVN: ``node-`` and the node's name)."""
+        return f"node-{self.name}"
+
+    @property
+    def db_socket(self) -> Path:
+        """Socket of its Open_vSwitch database."""
+        return self.directory / "db.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A site: an availability zone with its own databases, nodes and pods.
+
+    Attributes:
+        name: the availability zone.
+        underlay: network of its nodes.
+        router_address: the underlay router's address in it.
+        router_mac: hardware address of the underlay router in it.
+        bridge: the underlay router's bridge, the site's wire.
+        control_netns: namespace of NB, SB, northd and the controller.
+        control_address: underlay address of the control node.
+        control_mac: its hardware address.
+        control_ifname: name of the underlay router's end of its link.
+        ovn_default: the pods' subnet.
+        join: the subnet between nodes and pods.
+        nodes: its nodes, the gateway first unless the specification says otherwise.
+        pods: its pods.
+        gw_nodes: ``gw-nodes`` of ``ovn-ic-config``.
+        auto_route: ``auto-route`` of ``ovn-ic-config``.
+        enable_ic: ``enable-ic`` of ``ovn-ic-config``.
+        directory: where everything of the site is kept.
+    """
+
+    name: str
+    underlay: IPv4Network
+    router_address: IPv4Interface
+    router_mac: str
+    bridge: str
+    control_netns: str
+    control_address: IPv4Interface
+    control_mac: str
+    control_ifname: str
+    ovn_default: Subnet
+    join: Subnet
+    nodes: tuple[Node, ...]
+    pods: tuple[Pod, ...]
+    gw_nodes: tuple[str, ...]
+    auto_route: bool
+    enable_ic: bool
+    directory: Path
+
+    @property
+    def nb(self) -> str:
+        """Connection to its northbound database."""
+        return f"unix:{self.directory / 'nb.sock'}"
+
+    @property
+    def sb(self) -> str:
+        """Connection to its southbound database."""
+        return f"unix:{self.directory / 'sb.sock'}"
+
+    @property
+    def manifests(self) -> Path:
+        """Folder of its manifests, which the controller watches."""
+        return self.directory / "manifests"
+
+    def node(self, name: str) -> Node:
+        """Find a node by name.
+
+        Raises:
+            LabError: there is none.
+        """
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        known = ", ".join(node.name for node in self.nodes)
+        raise LabError(f"site {self.name}: no node {name!r}; expected one of {known}")
+
+    def pod(self, name: str) -> Pod:
+        """Find a pod by name.
+
+        Raises:
+            LabError: there is none.
+        """
+        for pod in self.pods:
+            if pod.name == name:
+                return pod
+        known = ", ".join(pod.name for pod in self.pods) or "none: there are no pods"
+        raise LabError(f"site {self.name}: no pod {name!r}; expected one of {known}")
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A whole lab.
+
+    Attributes:
+        directory: its run directory.
+        prefix: beginning of the names of all its namespaces, without the dash.
+        sites: its sites.
+        ts_count: number of transit switches.
+        protocol: ``ipv4``, ``ipv6`` or ``dual``.
+        ic_netns: namespace of the interconnection databases.
+        router_netns: namespace of the underlay router.
+    """
+
+    directory: Path
+    prefix: str
+    sites: tuple[Site, ...]
+    ts_count: int
+    protocol: str
+    ic_netns: str
+    router_netns: str
+
+    @property
+    def ic_directory(self) -> Path:
+        """Where the interconnection databases' files are."""
+        return self.directory / "ic"
+
+    @property
+    def ic_nb(self) -> str:
+        """Connection to the interconnection northbound database."""
+        return f"unix:{self.ic_directory / 'run' / 'ovn_ic_nb.sock'}"
+
+    @property
+    def ic_sb(self) -> str:
+        """Connection to the interconnection southbound database."""
+        return f"unix:{self.ic_directory / 'run' / 'ovn_ic_sb.sock'}"
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Names of all its namespaces."""
+        names = [self.router_netns, self.ic_netns]
+        for site in self.sites:
+            names += [site.control_netns, *(n.netns for n in site.nodes)]
+            names += [pod.netns for pod in site.pods]
+        return tuple(names)
+
+    def site(self, name: str) -> Site:
+        """Find a site by name.
+
+        Raises:
+            LabError: there is none.
+        """
+        for site in self.sites:
+            if site.name == name:
+                return site
+        known = ", ".join(site.name for site in self.sites)
+        raise LabError(f"lab {self.directory}: no site {name!r}; expected one of {known}")

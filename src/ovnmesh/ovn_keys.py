@@ -1,0 +1,70 @@
+"""Every database key, option and constant ovnmesh reads or writes, each with its source.
+
+Used by all layers; imports nothing. If a key is not here, we do not touch it.
+Man pages are those of OVN 23.03: ovn-nb(5), ovn-sb(5), ovn-ic-nb(5), ovn-ic-sb(5), ovn-ic(8).
+"""
+
+from typing import Final
+
+# --- ours -------------------------------------------------------------------------------------
+#: external_ids key on every row we create: the site id that owns the row.
+OWNER: Final = "ovnmesh-owner"
+#: external_ids key on our ports and policies: the transit switch they serve.
+TRANSIT_SWITCH: Final = "ovnmesh-ts"
+#: NB_Global.external_ids: JSON of the last good configuration, so that no state lives in a process.
+SITE_RECORD: Final = "ovnmesh-site"
+#: NB_Global.external_ids: JSON of the values that stood where we write, to be put back at leave.
+RESTORE: Final = "ovnmesh-restore"
+#: NB_Global.external_ids: JSON of the current findings; read by `ovnmesh status`.
+STATUS: Final = "ovnmesh-status"
+#: NB_Global.options: chassis that are, or are about to be, gateways. northd copies these options to
+#: SB_Global.options (northd.c), where the agents read them.
+GATEWAYS: Final = "ovnmesh-gateways"
+#: IC_NB_Global.external_ids prefix: the availability zone name claimed; value is the site id.
+AZ_CLAIM: Final = "ovnmesh-az-"
+#: Transit_Switch.external_ids prefix: address claim of a site; value "MAC CIDR [CIDR]".
+ADDRESS_CLAIM: Final = "ovnmesh-claim-"
+#: IC-SB Route.external_ids: an advertisement its site held before any overlap appeared.
+HELD: Final = "ovnmesh-held"
+
+# --- OVN northbound, ovn-nb(5) ----------------------------------------------------------------
+ROUTE_ADV: Final = "ic-route-adv"
+ROUTE_LEARN: Final = "ic-route-learn"
+#: OVN < 24.09 reads the black list; newer ones the deny list and fall back to the black list.
+ROUTE_BLACKLIST: Final = "ic-route-blacklist"
+ROUTE_DENYLIST: Final = "ic-route-denylist"
+#: external_ids of static routes that ovn-ic wrote (ovn-ic.c).
+LEARNED_ROUTE: Final = "ic-learned-route"
+#: other_config of logical switches that ovn-ic made (ovn-nb(5), Logical_Switch).
+INTERCONN_TS: Final = "interconn-ts"
+REQUESTED_TNL_KEY: Final = "requested-tnl-key"
+ROUTER_PORT: Final = "router-port"
+NORTHD_VERSION: Final = "northd_internal_version"
+
+# --- OVN southbound, ovn-sb(5); ovn-controller(8) -----------------------------------------------
+#: Open_vSwitch.external_ids on a gateway node; ovn-controller copies it to Chassis.other_config.
+OVN_IS_INTERCONN: Final = "ovn-is-interconn"
+IS_INTERCONN: Final = "is-interconn"
+IS_REMOTE: Final = "is-remote"
+
+# --- Kube-OVN -----------------------------------------------------------------------------------
+#: Subnet of a transit switch, Transit_Switch.external_ids (Kube-OVN, start-ic-db.sh).
+TS_SUBNET: Final = "subnet"
+#: Priority of the policy that lets interconnection traffic past the gateway policies: above
+#: Kube-OVN's 29000 to 29400, below its 30000 and 31000 (pkg/util/const.go, OvnICPolicyPriority).
+POLICY_PRIORITY: Final = 29500
+#: Highest gateway chassis priority we give; later ones count down (Kube-OVN: 100 - index).
+GATEWAY_PRIORITY: Final = 100
+
+#: OVSDB lock on the northbound database that decides which controller acts.
+CONTROLLER_LOCK: Final = "ovnmesh_controller"
+
+
+def lrp_name(az: str, ts: str) -> str:
+    """Name of an AZ's router port on a transit switch, as in the documents: ``az1-ts``."""
+    return f"{az}-{ts}"
+
+
+def lsp_name(az: str, ts: str) -> str:
+    """Name of an AZ's switch port on a transit switch, as in the documents: ``ts-az1``."""
+    return f"{ts}-{az}"

@@ -1,0 +1,1 @@
+"""OVSDB: connections, reading rows as plain data, applying plans. Knows no policy."""

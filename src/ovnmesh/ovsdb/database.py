@@ -1,0 +1,261 @@
+"""One replicated database: connect, read a snapshot, apply a batch, hear of changes.
+
+Called by the controller, the agent and the command line. Wraps ovsdbapp and the ovs IDL, and is
+the one place where their exceptions become ours. Must not know what the rows mean.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ovs import jsonrpc, stream
+from ovsdbapp import exceptions as ovsdbapp_exceptions
+from ovsdbapp.backend.ovs_idl import Backend, connection, idlutils
+
+from ovnmesh.errors import OvsdbRejected, OvsdbUnavailable, StalePlan
+from ovnmesh.model.rows import Snapshot
+from ovnmesh.ovsdb.applier import ApplyOperations
+from ovnmesh.ovsdb.reader import read_snapshot
+from ovnmesh.ovsdb.schema import Condition, View
+from ovnmesh.plan.operations import Batch, Db
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds to wait for a connection, a transaction, or the connection's lock.
+TIMEOUT_S = 5
+#: Milliseconds between probes of an idle connection: half-open ones are noticed within two.
+PROBE_INTERVAL_MS = 10_000
+
+
+class _Idl(connection.OvsdbIdl):  # type: ignore[misc]
+    """An IDL that says when its content, its lock or its connection changed."""
+
+    def __init__(
+        self, remote: str, helper: Any, leader_only: bool, on_change: Callable[[], None]
+    ) -> None:
+        super().__init__(remote, helper, probe_interval=PROBE_INTERVAL_MS, leader_only=leader_only)
+        self._on_change = on_change
+        #: Connected, and how many changes of conditions the server has acknowledged.
+        self._last = (False, 0)
+
+    def run(self) -> bool:
+        before = self.change_seqno
+        changed: bool = super().run()
+        connected = self._session.is_connected()
+        now = (connected, self.cond_seqno)
+        if changed or self.change_seqno != before or now != self._last:
+            self._last = now
+            self._on_change()
+        return changed
+
+    @property
+    def live(self) -> bool:
+        """Whether the content is that of the server right now, as far as can be known."""
+        return bool(self._session.is_connected() and self.state == self.IDL_S_MONITORING)
+
+
+class _Api(Backend):  # type: ignore[misc]
+    """ovsdbapp's backend with a connection of its own.
+
+    `Backend` keeps its connection in a class attribute: a second site would silently get the
+    first one's.
+    """
+
+    def __init__(self, link: Any, schema: str) -> None:
+        self._link = link
+        self.schema = schema
+        super().__init__(link, start=False, auto_index=False)
+
+    @property
+    def ovsdb_connection(self) -> Any:
+        return self._link
+
+    @ovsdb_connection.setter
+    def ovsdb_connection(self, link: Any) -> None:
+        self._link = link
+
+
+def fetch_schema(remote: str, db: Db) -> dict[str, Any]:
+    """Ask a server for a schema, with a time limit (ovsdbapp's own version has none).
+
+    Args:
+        remote: OVSDB connection methods, comma-separated; the first that answers is asked.
+        db: the database.
+
+    Raises:
+        OvsdbUnavailable: nobody answers, or the server does not have this database.
+    """
+    tried: list[str] = []
+    for method in idlutils.parse_connection(remote):
+        error, link = stream.Stream.open_block(stream.Stream.open(method), TIMEOUT_S * 1000)
+        if error:
+            tried.append(f"{method}: {os.strerror(error)}")
+            continue
+        rpc = jsonrpc.Connection(link)
+        error, reply = rpc.transact_block(jsonrpc.Message.create_request("get_schema", [db.value]))
+        rpc.close()
+        if not error and not reply.error:
+            schema: dict[str, Any] = reply.result
+            return schema
+        tried.append(f"{method}: {os.strerror(error) if error else reply.error}")
+    raise OvsdbUnavailable(f"{db.value} cannot be reached ({'; '.join(tried)})")
+
+
+class Database:
+    """A connection to one database, replicated in memory.
+
+    Args:
+        remote: OVSDB connection method(s), comma-separated (ovsdb(7)).
+        view: what to replicate.
+        on_change: called from the connection's thread after any change; must return at once.
+        lock: name of the OVSDB lock to compete for (RFC 7047, section 4.1.8), or None.
+    """
+
+    def __init__(
+        self,
+        remote: str,
+        view: View,
+        on_change: Callable[[], None] = lambda: None,
+        lock: str | None = None,
+    ) -> None:
+        self.remote = remote
+        self.view = view
+        self._on_change = on_change
+        self._lock = lock
+        self._link: Any = None
+        self._api: Any = None
+
+    @property
+    def db(self) -> Db:
+        """Which database this is."""
+        return self.view.db
+
+    def connect(self) -> None:
+        """Connect and load the rows; a no-op when that has been done.
+
+        Afterwards the connection mends itself, following a cluster's leader.
+
+        Raises:
+            OvsdbUnavailable: nobody answers, or the server does not have this database.
+        """
+        if self._link is not None:
+            return
+        helper = idlutils.create_schema_helper(fetch_schema(self.remote, self.db))
+        for table, columns in self.view.columns.items():
+            if table in helper.schema_json["tables"]:
+                present = helper.schema_json["tables"][table]["columns"]
+                helper.register_columns(table, [name for name in columns if name in present])
+        # Southbound readers may follow any member; writers need the leader.
+        idl = _Idl(self.remote, helper, True, self._on_change)
+        self._set_conditions(idl, self.view.conditions)
+        if self._lock is not None:
+            idl.set_lock(self._lock)
+        link = connection.Connection(idl, TIMEOUT_S)
+        try:
+            link.start()
+        except (ovsdbapp_exceptions.TimeoutException, OSError) as exc:
+            idl.close()
+            raise OvsdbUnavailable(
+                f"{self.db.value} at {self.remote}: no content within {TIMEOUT_S} s"
+            ) from exc
+        self._link = link
+        self._api = _Api(link, self.db.value)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server answers right now."""
+        return self._link is not None and self._link.idl.live
+
+    @property
+    def has_lock(self) -> bool:
+        """Whether we hold the lock we compete for; True if there is none."""
+        return self._lock is None or (self._link is not None and bool(self._link.idl.has_lock))
+
+    def set_conditions(self, conditions: Mapping[str, Condition]) -> bool:
+        """Change which rows are replicated.
+
+        Returns:
+            Whether anything changed: the rows then arrive a moment later.
+        """
+        with self._locked():
+            return self._set_conditions(self._link.idl, conditions)
+
+    @staticmethod
+    def _set_conditions(idl: Any, conditions: Mapping[str, Condition]) -> bool:
+        changed = False
+        for table, condition in conditions.items():
+            if table in idl.tables:
+                wanted = [c if isinstance(c, bool) else _as_lists(c) for c in condition]
+                if idl.tables[table].condition_state.latest != wanted:
+                    idl.cond_change(table, wanted)
+                    changed = True
+        return changed
+
+    def settled(self) -> bool:
+        """Whether all conditions asked for are in force and their rows are here."""
+        idl = self._link.idl
+        return not any(
+            table.condition_state.new or table.condition_state.requested
+            for table in idl.tables.values()
+        )
+
+    def snapshot(self) -> Snapshot:
+        """All replicated rows, from one moment.
+
+        Raises:
+            OvsdbUnavailable: not connected yet, or the connection is stuck.
+        """
+        with self._locked():
+            return read_snapshot(self._link.idl.tables)
+
+    def apply(self, batch: Batch) -> None:
+        """Apply a batch in one transaction.
+
+        Raises:
+            StalePlan: rows changed since they were read; read and plan again.
+            OvsdbRejected: the server refused.
+            OvsdbUnavailable: no answer; the transaction may or may not have been applied.
+        """
+        if self._api is None or not self.connected:
+            raise OvsdbUnavailable(f"{self.db.value} at {self.remote}: not connected")
+        try:
+            with self._api.transaction(check_error=True, log_errors=False) as txn:
+                txn.add(ApplyOperations(self._api, batch.operations))
+        except StalePlan:
+            raise
+        except ovsdbapp_exceptions.TimeoutException as exc:
+            raise OvsdbUnavailable(f"{self.db.value} at {self.remote}: {exc}") from exc
+        except RuntimeError as exc:  # ovsdbapp's word for every error the server reports
+            raise OvsdbRejected(f"{self.db.value}, {batch.why}: {exc}") from exc
+
+    def close(self) -> None:
+        """Disconnect. The database may be connected again afterwards."""
+        if self._link is not None:
+            self._link.stop(TIMEOUT_S)
+        self._link = self._api = None
+
+    def _locked(self) -> "_Guard":
+        if self._link is None:
+            raise OvsdbUnavailable(f"{self.db.value} at {self.remote}: not connected")
+        return _Guard(self._link.lock, f"{self.db.value} at {self.remote}")
+
+
+class _Guard:
+    """The connection's lock with a time limit: its thread holds it while a server is stuck."""
+
+    def __init__(self, lock: threading.Lock, name: str) -> None:
+        self._lock = lock
+        self._name = name
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=TIMEOUT_S):
+            raise OvsdbUnavailable(f"{self._name}: no progress for {TIMEOUT_S} s")
+
+    def __exit__(self, *exc: object) -> None:
+        self._lock.release()
+
+
+def _as_lists(value: object) -> object:
+    return [_as_lists(item) for item in value] if isinstance(value, tuple) else value

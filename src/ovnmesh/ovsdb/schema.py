@@ -1,0 +1,157 @@
+"""Which tables, columns and rows we replicate, per database.
+
+Called by `ovsdb.database`. Only what the planner needs: memory and CPU of an idle controller grow
+with what is named here. Never Logical_Router.static_routes or .policies: those columns grow with
+the cloud and are written with mutations only. Must not open connections.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from ovnmesh.plan.operations import Db
+
+Clause = Sequence[object]
+#: A monitor condition: clauses, any of which may hold (ovsdb-server(7), monitor_cond).
+Condition = Sequence[Clause | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A selection of one database.
+
+    Attributes:
+        db: the database.
+        columns: columns by table; "*" alone means all.
+        conditions: rows to replicate, by table; a table not named is replicated whole.
+    """
+
+    db: Db
+    columns: Mapping[str, tuple[str, ...]]
+    conditions: Mapping[str, Condition] = field(default_factory=lambda: MappingProxyType({}))
+
+
+_PORT = ("name", "mac", "networks", "gateway_chassis", "external_ids")
+_SWITCH_PORT = ("name", "type", "addresses", "options", "external_ids")
+_NB_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "NB_Global": ("name", "options", "external_ids"),
+    "Logical_Router": ("name", "ports"),
+    "Logical_Router_Port": _PORT,
+    "Gateway_Chassis": ("name", "chassis_name", "priority"),
+    "Logical_Switch": ("name", "other_config"),
+    "Logical_Switch_Port": _SWITCH_PORT,
+    "Logical_Router_Policy": ("priority", "match", "action", "external_ids"),
+    "Logical_Router_Static_Route": (
+        "ip_prefix",
+        "nexthop",
+        "route_table",
+        "options",
+        "external_ids",
+    ),
+}
+NOTHING: Condition = (False,)
+#: Routes that ovn-ic learned carry options:origin (ovn-ic.c, sync_learned_routes).
+LEARNED: Condition = (
+    ("options", "includes", ("map", (("origin", "connected"),))),
+    ("options", "includes", ("map", (("origin", "static"),))),
+)
+
+
+def northbound(router: str) -> View:
+    """The controller's northbound view: its own rows and the router's ports, no routes."""
+    return View(
+        Db.NB,
+        _NB_COLUMNS,
+        {
+            "Logical_Router": (("name", "==", router),),
+            "Logical_Switch": NOTHING,
+            "Logical_Switch_Port": NOTHING,
+            "Logical_Router_Policy": NOTHING,
+            "Logical_Router_Static_Route": NOTHING,
+        },
+    )
+
+
+def transit_conditions(
+    switches: Iterable[str], ports: Iterable[str], owner: tuple[str, str]
+) -> Mapping[str, Condition]:
+    """Northbound conditions once the transit switches are known.
+
+    Args:
+        switches: names of the transit switches.
+        ports: names our switch ports have or may have.
+        owner: key and value of the tag on rows of ours.
+    """
+    tagged = ("external_ids", "includes", ("map", (owner,)))
+    return {
+        "Logical_Switch": tuple(("name", "==", name) for name in sorted(switches)) or NOTHING,
+        "Logical_Switch_Port": (
+            ("type", "==", "remote"),
+            tagged,
+            *(("name", "==", name) for name in sorted(ports)),
+        ),
+        "Logical_Router_Policy": (tagged,),
+    }
+
+
+def southbound() -> View:
+    """Chassis, and where gateway ports are bound."""
+    return View(
+        Db.SB,
+        {
+            "Chassis": ("name", "hostname", "other_config"),
+            "Port_Binding": ("logical_port", "chassis"),
+        },
+        {"Port_Binding": (("type", "==", "chassisredirect"),)},
+    )
+
+
+def agent_southbound() -> View:
+    """What an agent needs: the gateway list that northd copies from NB_Global.options."""
+    return View(Db.SB, {"SB_Global": ("options",)})
+
+
+def vswitch() -> View:
+    """The one row of a node's own database."""
+    return View(Db.VSWITCH, {"Open_vSwitch": ("external_ids",)})
+
+
+def interconnect_northbound() -> View:
+    """Transit switches and claims."""
+    return View(
+        Db.IC_NB,
+        {"IC_NB_Global": ("external_ids",), "Transit_Switch": ("name", "external_ids")},
+    )
+
+
+def interconnect_southbound() -> View:
+    """Everybody's gateways, ports and routes."""
+    return View(
+        Db.IC_SB,
+        {
+            "Availability_Zone": ("name",),
+            "Gateway": ("name", "availability_zone", "hostname"),
+            "Port_Binding": (
+                "logical_port",
+                "transit_switch",
+                "availability_zone",
+                "gateway",
+                "address",
+                "tunnel_key",
+            ),
+            "Route": (
+                "transit_switch",
+                "availability_zone",
+                "ip_prefix",
+                "nexthop",
+                "origin",
+                "external_ids",
+            ),
+            "Datapath_Binding": ("transit_switch", "tunnel_key"),
+        },
+    )
+
+
+def whole(view: View) -> View:
+    """The same columns without conditions: for one-shot commands that show everything."""
+    return View(view.db, view.columns)

@@ -1,0 +1,1 @@
+"""From desired and observed to operations. Pure: the same planner serves every caller."""

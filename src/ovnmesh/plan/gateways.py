@@ -1,0 +1,151 @@
+"""Gateway chassis of our ports: who is marked, who is promoted, in which order.
+
+Called by `plan.site`. A node is first named in NB_Global.options:ovnmesh-gateways (its agent then
+marks it), and promoted only once it is marked and ovn-ic has published it: a gateway that becomes
+active before remote sites have a tunnel to it loses traffic. Demotion runs the other way round.
+Must not leave a port without its last gateway.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.observed import GatewayChassis, Observed, RouterPort
+from ovnmesh.plan.operations import (
+    Content,
+    Delete,
+    Insert,
+    Operation,
+    Parent,
+    Reference,
+    Update,
+    symbol,
+)
+
+TABLE = "Gateway_Chassis"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """The decision for one site.
+
+    Attributes:
+        marked: chassis names to be marked as interconnection gateways, sorted.
+        ranked: chassis names that may carry traffic, with their priority.
+        findings: unknown, unregistered and unmarked nodes.
+    """
+
+    marked: tuple[str, ...]
+    ranked: tuple[tuple[str, int], ...]
+    findings: tuple[Finding, ...]
+
+
+def decide_gateways(gw_nodes: Iterable[str], observed: Observed) -> Gateways:
+    """Resolve gateway nodes to chassis and decide who is marked and who is promoted."""
+    ranked: list[tuple[str, int]] = []
+    marked: set[str] = set()
+    findings: list[Finding] = []
+    published = {gateway.name for gateway in observed.ic.gateways}
+    in_use = _in_use(observed)
+    for index, node in enumerate(gw_nodes):
+        chassis = observed.sb.find(node)
+        if chassis is None:
+            findings.append(_no_chassis(node, observed))
+            continue
+        marked.add(chassis.name)
+        if (chassis.is_interconn and chassis.name in published) or chassis.name in in_use:
+            ranked.append((chassis.name, max(1, keys.GATEWAY_PRIORITY - index)))
+        if not chassis.is_interconn:
+            findings.append(_not_marked(node))
+    # A gateway that is still carrying traffic stays marked until it carries none.
+    return Gateways(tuple(sorted(marked | in_use)), tuple(ranked), tuple(findings))
+
+
+def _in_use(observed: Observed) -> set[str]:
+    nb, sb = observed.nb, observed.sb
+    used = set()
+    for lrp in nb.transit_lrps():
+        used |= {
+            nb.gateway_chassis[uuid].chassis
+            for uuid in lrp.gateway_chassis
+            if uuid in nb.gateway_chassis
+        }
+        if lrp.name in sb.active:
+            used.add(sb.active[lrp.name])
+    return {name for name in used if sb.by_name(name) is not None}
+
+
+def plan_gateway_chassis(
+    gateways: Gateways,
+    lrp: RouterPort | None,
+    reference: Reference,
+    lrp_name: str,
+    observed: Observed,
+) -> tuple[Operation, ...]:
+    """The smallest change that gives a port its gateway chassis.
+
+    Args:
+        gateways: the decision.
+        lrp: the port as it is, None if it is being made.
+        reference: the port, for new rows.
+        lrp_name: the port's wanted name.
+        observed: the site.
+    """
+    existing = _existing(lrp, observed)
+    operations: list[Operation] = []
+    for chassis, priority in gateways.ranked:
+        row = existing.pop(chassis, None)
+        name = f"{lrp_name}_{chassis}"  # as ovn-nbctl(8) lrp-set-gateway-chassis names them
+        if row is None:
+            operations.append(
+                Insert(
+                    TABLE,
+                    {"name": name, "chassis_name": chassis, "priority": priority},
+                    f"gc_{symbol(lrp_name)}_{priority}",
+                    Parent("Logical_Router_Port", reference, "gateway_chassis"),
+                )
+            )
+            continue
+        columns: dict[str, Content] = {}
+        if row.priority != priority:
+            columns["priority"] = priority
+        if row.name != name:
+            columns["name"] = name
+        if columns:
+            operations.append(Update(TABLE, row.uuid, columns))
+    if gateways.ranked:
+        operations += [
+            Delete(TABLE, row.uuid, Parent("Logical_Router_Port", reference, "gateway_chassis"))
+            for row in existing.values()
+        ]
+    return tuple(operations)
+
+
+def _existing(lrp: RouterPort | None, observed: Observed) -> dict[str, GatewayChassis]:
+    if lrp is None:
+        return {}
+    rows = (observed.nb.gateway_chassis.get(uuid) for uuid in sorted(lrp.gateway_chassis))
+    return {row.chassis: row for row in rows if row is not None}
+
+
+def _no_chassis(node: str, observed: Observed) -> Finding:
+    known = sorted(c.hostname for c in observed.sb.chassis if not c.is_remote)
+    return Finding(
+        "gateway-unknown",
+        node,
+        f'gw-nodes: no chassis has the hostname or name "{node}"; the site has '
+        f"{', '.join(known) or 'none'}. Expected a node that runs ovn-controller; correct "
+        "gw-nodes, or start ovn-controller there. The other gateways stay as they are.",
+    )
+
+
+def _not_marked(node: str) -> Finding:
+    return Finding(
+        "gateway-not-marked",
+        node,
+        f"gateway node {node} is not marked yet; expected external_ids:ovn-is-interconn=true in "
+        "its Open_vSwitch database. Is the ovnmesh agent running there? By hand: "
+        "ovs-vsctl set Open_vSwitch . external_ids:ovn-is-interconn=true",
+        Severity.WARNING,
+    )

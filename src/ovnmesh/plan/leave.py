@@ -1,0 +1,124 @@
+"""Leaving the mesh: every trace of ours goes, nothing else does.
+
+Called by the controller when ``enable-ic`` is "false", and by `ovnmesh leave`. First what others
+see (while ovn-ic is stopped, so that it cannot put anything back), then our own rows, then the
+marks of the gateway nodes. Must be explicit: a missing configuration never leads here.
+"""
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.observed import Observed
+from ovnmesh.plan.claims import plan_release
+from ovnmesh.plan.northbound import merge, plan_restore
+from ovnmesh.plan.operations import Batch, Db, Delete, Operation, Parent, Uuid
+from ovnmesh.plan.ports import delete_policy, plan_port_removal
+from ovnmesh.plan.site import Plan
+
+
+def joined(observed: Observed) -> bool:
+    """Whether anything of ours is left in the site's databases."""
+    nb = observed.nb
+    records = (keys.SITE_RECORD, keys.RESTORE)
+    return bool(nb.transit_lrps() or nb.policies or any(key in nb.external_ids for key in records))
+
+
+def plan_leave(observed: Observed, patience_over: bool) -> Plan:
+    """Plan a site that is to leave.
+
+    Args:
+        observed: the site, with its learned routes.
+        patience_over: stop waiting for gateway nodes whose agent does not answer.
+    """
+    if not joined(observed):
+        return Plan(run_ovn_ic=False)
+    own = (
+        Batch(Db.IC_SB, _forget(observed), "withdraw from the mesh"),
+        Batch(Db.NB, _disconnect(observed), "remove transit ports and learned routes"),
+        Batch(Db.SB, _forget_remotes(observed), "remove remote chassis"),
+        Batch(Db.IC_NB, plan_release(observed), "release name and addresses"),
+    )
+    batches = tuple(batch for batch in own if batch.operations)
+    waiting = _marked(observed)
+    if batches or (waiting and not patience_over):
+        return Plan(batches, _still_marked(waiting) if not batches else (), run_ovn_ic=False)
+    findings = _still_marked(waiting)
+    last = Batch(Db.NB, _erase_records(observed), "erase our records")
+    return Plan((last,), findings, run_ovn_ic=False)
+
+
+def _forget(observed: Observed) -> tuple[Operation, ...]:
+    """Our availability zone's rows; children before the row they refer to."""
+    nb, ic = observed.nb, observed.ic
+    zone = ic.zone_uuid(nb.name) if nb.name else ""
+    if not zone or ic.az_owner.get(nb.name) != nb.site_id:
+        return ()
+    children: list[Operation] = []
+    children += [Delete("Route", route.uuid) for route in ic.routes if route.az == nb.name]
+    children += [Delete("Port_Binding", port.uuid) for port in ic.ports if port.az == nb.name]
+    children += [
+        Delete("Gateway", gateway.uuid) for gateway in ic.gateways if gateway.az == nb.name
+    ]
+    return (*children, Delete("Availability_Zone", zone))
+
+
+def _disconnect(observed: Observed) -> tuple[Operation, ...]:
+    nb = observed.nb
+    operations: list[Operation] = [
+        Delete(
+            "Logical_Router_Static_Route",
+            route.uuid,
+            Parent("Logical_Router", Uuid(nb.router_uuid), "static_routes"),
+        )
+        for route in nb.learned_routes
+    ]
+    served = {port.external_ids.get(keys.TRANSIT_SWITCH, "") for port in nb.transit_lrps()}
+    served |= {policy.external_ids.get(keys.TRANSIT_SWITCH, "") for policy in nb.policies}
+    for ts in sorted(served):
+        operations += plan_port_removal(nb, ts)
+    operations += [
+        delete_policy(nb, policy.uuid)
+        for policy in nb.policies
+        if policy.external_ids.get(keys.TRANSIT_SWITCH, "") not in served
+    ]
+    operations += [Delete("Logical_Switch", switch.uuid) for switch in nb.switches.values()]
+    operations += (
+        merge("NB_Global", nb.global_uuid, "options", nb.options, {keys.GATEWAYS: ""})
+        if keys.GATEWAYS in nb.options
+        else ()
+    )
+    operations += plan_restore(nb) if keys.RESTORE in nb.external_ids else ()
+    return tuple(operations)
+
+
+def _forget_remotes(observed: Observed) -> tuple[Operation, ...]:
+    return tuple(Delete("Chassis", c.uuid) for c in observed.sb.chassis if c.is_remote)
+
+
+def _marked(observed: Observed) -> tuple[str, ...]:
+    """Local chassis that still carry the mark: an empty gateway list has their agents remove it."""
+    if keys.GATEWAYS not in observed.nb.options:
+        return ()
+    return tuple(c.hostname for c in observed.sb.chassis if c.is_interconn and not c.is_remote)
+
+
+def _still_marked(nodes: tuple[str, ...]) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(
+            "gateway-still-marked",
+            node,
+            f"node {node} is still marked as interconnection gateway; expected its ovnmesh agent "
+            "to remove the mark. By hand: ovs-vsctl set Open_vSwitch . "
+            "external_ids:ovn-is-interconn=false",
+            Severity.WARNING,
+        )
+        for node in nodes
+    )
+
+
+def _erase_records(observed: Observed) -> tuple[Operation, ...]:
+    nb = observed.nb
+    records = frozenset({keys.SITE_RECORD, keys.RESTORE, keys.STATUS})
+    return (
+        *merge("NB_Global", nb.global_uuid, "external_ids", nb.external_ids, {}, records),
+        *merge("NB_Global", nb.global_uuid, "options", nb.options, {}, frozenset({keys.GATEWAYS})),
+    )

@@ -1,0 +1,184 @@
+"""Our ports on the transit switches, and the policy that lets traffic reach them.
+
+Called by `plan.site` and `plan.leave`. Router port and switch port are made and deleted in one
+transaction: ovn-ic 23.03 inserts routes without end when it finds one without the other. Existing
+ports of the documented names are adopted in place. Must not touch gateway chassis.
+"""
+
+from collections.abc import Mapping
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.model.observed import Northbound, RouterPort, SwitchPort
+from ovnmesh.plan.addressing import Endpoint
+from ovnmesh.plan.northbound import merge
+from ovnmesh.plan.operations import (
+    Content,
+    Delete,
+    Insert,
+    Named,
+    Operation,
+    Parent,
+    Reference,
+    Update,
+    Uuid,
+    symbol,
+)
+
+LRP_TABLE = "Logical_Router_Port"
+LSP_TABLE = "Logical_Switch_Port"
+POLICY_TABLE = "Logical_Router_Policy"
+
+
+def policy_match(lrp: str) -> str:
+    """Match of the allow policy: whatever routing has sent towards the transit switch.
+
+    Routing runs before policies (ovn-northd(8), Ingress Tables 13 to 15), so one policy per
+    transit switch always equals the learned routes, and the manual ones, without listing them.
+    """
+    return f'outport == "{lrp}"'
+
+
+def plan_ports(
+    nb: Northbound, az: str, ts: str, endpoint: Endpoint
+) -> tuple[tuple[Operation, ...], Reference]:
+    """Ensure LRP, LSP and policy of one transit switch that ovn-ic has already made.
+
+    Returns:
+        The operations, and a reference to the router port for those that hang on it.
+    """
+    operations: list[Operation] = []
+    name = keys.lrp_name(az, ts)
+    tags = {keys.OWNER: nb.site_id, keys.TRANSIT_SWITCH: ts}
+    lrp = nb.transit_lrp(ts, az)
+    reference: Reference
+    if lrp is None:
+        reference = Named(f"lrp_{symbol(ts)}")
+        operations.append(
+            Insert(
+                LRP_TABLE,
+                {
+                    "name": name,
+                    "mac": endpoint.mac,
+                    "networks": frozenset(endpoint.networks),
+                    "external_ids": tags,
+                },
+                reference.name,
+                Parent("Logical_Router", Uuid(nb.router_uuid), "ports"),
+            )
+        )
+    else:
+        reference = Uuid(lrp.uuid)
+        operations += _mend_lrp(lrp, name, endpoint, tags)
+    operations += _plan_switch_port(nb, az, ts, lrp, tags)
+    operations += _plan_policy(nb, name, tags)
+    return tuple(operations), reference
+
+
+def _mend_lrp(
+    lrp: RouterPort, name: str, endpoint: Endpoint, tags: Mapping[str, str]
+) -> list[Operation]:
+    columns: dict[str, Content] = {}
+    if lrp.name != name:
+        columns["name"] = name
+    if lrp.mac.lower() != endpoint.mac:
+        columns["mac"] = endpoint.mac
+    if frozenset(lrp.networks) != frozenset(endpoint.networks):
+        columns["networks"] = frozenset(endpoint.networks)
+    operations: list[Operation] = [Update(LRP_TABLE, lrp.uuid, columns)] if columns else []
+    operations += merge(LRP_TABLE, lrp.uuid, "external_ids", lrp.external_ids, tags)
+    return operations
+
+
+def _plan_switch_port(
+    nb: Northbound, az: str, ts: str, lrp: RouterPort | None, tags: Mapping[str, str]
+) -> list[Operation]:
+    name, peer = keys.lsp_name(az, ts), keys.lrp_name(az, ts)
+    lsp = (nb.switch_port_of(lrp.name) if lrp else None) or nb.switch_ports.get(name)
+    if lsp is None:
+        return [
+            Insert(
+                LSP_TABLE,
+                {
+                    "name": name,
+                    "type": "router",
+                    "addresses": frozenset({"router"}),
+                    "options": {keys.ROUTER_PORT: peer},
+                    "external_ids": tags,
+                },
+                f"lsp_{symbol(ts)}",
+                Parent("Logical_Switch", Uuid(nb.switches[ts].uuid), "ports"),
+            )
+        ]
+    columns: dict[str, Content] = {}
+    if lsp.name != name:
+        columns["name"] = name
+    if lsp.type != "router":
+        columns["type"] = "router"
+    if lsp.addresses != ("router",):
+        columns["addresses"] = frozenset({"router"})
+    operations: list[Operation] = [Update(LSP_TABLE, lsp.uuid, columns)] if columns else []
+    operations += merge(LSP_TABLE, lsp.uuid, "options", lsp.options, {keys.ROUTER_PORT: peer})
+    operations += merge(LSP_TABLE, lsp.uuid, "external_ids", lsp.external_ids, tags)
+    return operations
+
+
+def _plan_policy(nb: Northbound, lrp_name: str, tags: Mapping[str, str]) -> list[Operation]:
+    wanted = policy_match(lrp_name)
+    ts = tags[keys.TRANSIT_SWITCH]
+    existing = [p for p in nb.policies if p.external_ids.get(keys.TRANSIT_SWITCH) == ts]
+    if not existing:
+        return [
+            Insert(
+                POLICY_TABLE,
+                {
+                    "priority": keys.POLICY_PRIORITY,
+                    "match": wanted,
+                    "action": "allow",
+                    "external_ids": dict(tags),
+                },
+                f"policy_{symbol(ts)}",
+                Parent("Logical_Router", Uuid(nb.router_uuid), "policies"),
+            )
+        ]
+    first, *surplus = existing
+    columns: dict[str, Content] = {}
+    if first.match != wanted:
+        columns["match"] = wanted
+    if first.priority != keys.POLICY_PRIORITY:
+        columns["priority"] = keys.POLICY_PRIORITY
+    if first.action != "allow":
+        columns["action"] = "allow"
+    operations: list[Operation] = [Update(POLICY_TABLE, first.uuid, columns)] if columns else []
+    operations += [delete_policy(nb, policy.uuid) for policy in surplus]
+    return operations
+
+
+def plan_port_removal(nb: Northbound, ts: str) -> tuple[Operation, ...]:
+    """Delete our LRP, LSP and policy of one transit switch, in one transaction."""
+    operations: list[Operation] = []
+    for lrp in nb.transit_lrps():
+        if lrp.external_ids.get(keys.TRANSIT_SWITCH) != ts:
+            continue
+        lsp = nb.switch_port_of(lrp.name)
+        if lsp is not None and ts in nb.switches:
+            operations.append(_delete_lsp(nb, ts, lsp))
+        operations.append(
+            Delete(LRP_TABLE, lrp.uuid, Parent("Logical_Router", Uuid(nb.router_uuid), "ports"))
+        )
+    operations += [
+        delete_policy(nb, policy.uuid)
+        for policy in nb.policies
+        if policy.external_ids.get(keys.TRANSIT_SWITCH) == ts
+    ]
+    return tuple(operations)
+
+
+def _delete_lsp(nb: Northbound, ts: str, lsp: SwitchPort) -> Delete:
+    return Delete(
+        LSP_TABLE, lsp.uuid, Parent("Logical_Switch", Uuid(nb.switches[ts].uuid), "ports")
+    )
+
+
+def delete_policy(nb: Northbound, uuid: str) -> Delete:
+    """Delete one policy of the cluster's router."""
+    return Delete(POLICY_TABLE, uuid, Parent("Logical_Router", Uuid(nb.router_uuid), "policies"))

@@ -1,0 +1,250 @@
+"""The plan of a joined site: what to change, in which database, in which order.
+
+Called by the controller on every pass, by `--dry-run`, and by the property tests. Applying a plan
+and planning again gives an empty plan. Order matters because OVSDB has no transaction across
+databases: claims first (they can be lost to a rival), then what others see, then our own ports.
+Must not do I/O; must not touch rows that are not ours.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.model.capabilities import parse_capabilities
+from ovnmesh.model.desired import Desired, encode_desired
+from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.observed import Observed
+from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, is_link_local, try_parse_prefix
+from ovnmesh.plan.addressing import Endpoint, choose_endpoint, taken_by_others
+from ovnmesh.plan.claims import check_az_name, plan_address_claims, plan_az_claim
+from ovnmesh.plan.conflicts import Conflicts, resolve_conflicts
+from ovnmesh.plan.gateways import decide_gateways, plan_gateway_chassis
+from ovnmesh.plan.identity import plan_identity, plan_seed, renames
+from ovnmesh.plan.northbound import (
+    check_deny_list,
+    deny_keys,
+    minimal,
+    original_deny_list,
+    plan_global,
+)
+from ovnmesh.plan.operations import Batch, Db, MergeKeys, Operation
+from ovnmesh.plan.ports import plan_port_removal, plan_ports
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one pass wants done.
+
+    Attributes:
+        batches: transactions, in order; empty if the site is as it should be.
+        findings: what is worth telling.
+        run_ovn_ic: whether ovn-ic should run.
+        pause_ovn_ic: stop ovn-ic while the batches are applied (it cannot follow a rename).
+        refused: nothing may be done until somebody acts; the last good state stays.
+    """
+
+    batches: tuple[Batch, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    run_ovn_ic: bool = True
+    pause_ovn_ic: bool = False
+    refused: bool = False
+
+
+def plan_site(desired: Desired, observed: Observed) -> Plan:
+    """Plan a joined site."""
+    nb = observed.nb
+    blocker = _check_preconditions(desired, observed)
+    if blocker is not None:
+        return Plan(findings=(blocker,), run_ovn_ic=bool(nb.transit_lrps()), refused=True)
+    endpoints, address_findings = _endpoints(desired, observed)
+    conflicts = _conflicts(desired, observed)
+    denied = _denied(desired, observed, conflicts)
+    gateways = decide_gateways(desired.gw_nodes, observed)
+    capabilities = parse_capabilities(nb.options.get(keys.NORTHD_VERSION, ""))
+    batches = [
+        Batch(
+            Db.IC_NB,
+            (*plan_az_claim(desired.az_name, observed), *plan_address_claims(endpoints, observed)),
+            "claim name and addresses",
+        ),
+        Batch(Db.IC_SB, plan_identity(desired.az_name, observed), "rename the availability zone"),
+        Batch(Db.IC_SB, _plan_seed(desired.az_name, observed), "bring the tunnel keys in use"),
+        Batch(
+            Db.NB,
+            (
+                *_plan_global(desired, observed, denied, gateways.marked),
+                *_plan_transit(desired, observed, endpoints),
+            ),
+            "name, routes and transit ports",
+        ),
+        Batch(Db.IC_SB, _plan_marks(desired.az_name, conflicts, observed), "mark held routes"),
+    ]
+    return Plan(
+        batches=tuple(batch for batch in batches if batch.operations),
+        findings=(
+            *address_findings,
+            *gateways.findings,
+            *conflicts.findings,
+            *check_deny_list([p for p in denied if p not in LINK_LOCAL], capabilities),
+        ),
+        pause_ovn_ic=renames(desired.az_name, observed),
+    )
+
+
+def _check_preconditions(desired: Desired, observed: Observed) -> Finding | None:
+    nb, ic = observed.nb, observed.ic
+    if not nb.router_uuid:
+        return Finding(
+            "router-missing",
+            "router",
+            "the northbound database has no logical router of the configured name; expected the "
+            "cluster's router. Check --router, or wait until the cluster's network is up.",
+        )
+    if not ic.global_uuid:
+        return Finding(
+            "ic-empty",
+            "IC_NB_Global",
+            "the interconnection northbound database is not initialised; run `ovnmesh ic-db`, or "
+            "`ovn-ic-nbctl init`.",
+        )
+    missing = sorted(set(nb.switches) - set(ic.transit_switches))
+    if nb.transit_lrps() and missing and not ic.transit_switches:
+        return Finding(
+            "ic-empty",
+            ", ".join(missing),
+            f"the interconnection database lists no transit switch, but this site is connected to "
+            f"{', '.join(missing)}: it is not the one the site joined. Kept as it is. Copy the old "
+            "database over (ovsdb-client backup and restore), or leave and join again.",
+        )
+    return check_az_name(desired.az_name, observed)
+
+
+def _own_names(desired: Desired, observed: Observed) -> tuple[str, str]:
+    return desired.az_name, observed.nb.name
+
+
+def _endpoints(
+    desired: Desired, observed: Observed
+) -> tuple[Mapping[str, Endpoint], tuple[Finding, ...]]:
+    nb, ic = observed.nb, observed.ic
+    endpoints: dict[str, Endpoint] = {}
+    findings: list[Finding] = []
+    for name, ts in ic.transit_switches.items():
+        current = nb.transit_lrp(name, desired.az_name)
+        taken = taken_by_others(nb.site_id, _own_names(desired, observed), ts, ic)
+        endpoint = choose_endpoint(nb.site_id, ts, current, taken)
+        if endpoint is None:
+            findings.append(
+                Finding(
+                    "transit-switch-unusable",
+                    name,
+                    f'transit switch {name} has no usable subnet or no free address (found "'
+                    f'{", ".join(ts.subnets)}"); expected external_ids:subnet with a CIDR, e.g. '
+                    f"ovn-ic-nbctl set Transit_Switch {name} external_ids:subnet=169.254.100.0/24",
+                )
+            )
+            continue
+        if current is not None and current.addresses & taken[0]:
+            findings.append(
+                Finding(
+                    "address-moved",
+                    name,
+                    f"another site holds {', '.join(sorted(current.addresses & taken[0]))} on "
+                    f"{name}; this site moves to {', '.join(endpoint.networks)}.",
+                    Severity.WARNING,
+                )
+            )
+        endpoints[name] = endpoint
+    return endpoints, tuple(findings)
+
+
+def _conflicts(desired: Desired, observed: Observed) -> Conflicts:
+    if not desired.auto_route:
+        return Conflicts({}, frozenset(), ())
+    nb = observed.nb
+    transit = {port.uuid for port in nb.transit_lrps()}
+    transit |= {
+        port.uuid
+        for ts in observed.ic.transit_switches
+        if (port := nb.transit_lrp(ts, desired.az_name)) is not None
+    }
+    local = {
+        prefix
+        for port in nb.router_ports
+        if port.uuid not in transit
+        for prefix in port.prefixes
+        if not is_link_local(prefix)
+    }
+    return resolve_conflicts(
+        desired.az_name, local | desired.local, desired.denied, observed.ic, nb.name
+    )
+
+
+def _denied(desired: Desired, observed: Observed, conflicts: Conflicts) -> tuple[Prefix, ...]:
+    capabilities = parse_capabilities(observed.nb.options.get(keys.NORTHD_VERSION, ""))
+    # OVN itself never advertises link-local prefixes; where naming one would block all of IPv6,
+    # leave it to OVN.
+    link_local = [p for p in LINK_LOCAL if p.version == 4 or not capabilities.denylist_breaks_ipv6]
+    found = original_deny_list(observed.nb).split(",")
+    original = [p for text in found if (p := try_parse_prefix(text.strip())) is not None]
+    return minimal([*link_local, *desired.denied, *conflicts.denied, *original])
+
+
+def _plan_global(
+    desired: Desired, observed: Observed, denied: tuple[Prefix, ...], marked: tuple[str, ...]
+) -> tuple[Operation, ...]:
+    nb = observed.nb
+    capabilities = parse_capabilities(nb.options.get(keys.NORTHD_VERSION, ""))
+    auto = "true" if desired.auto_route else "false"
+    options = {keys.ROUTE_ADV: auto, keys.ROUTE_LEARN: auto, keys.GATEWAYS: ",".join(marked)}
+    options |= {key: ",".join(map(str, denied)) for key in deny_keys(capabilities)}
+    adopted = any(
+        nb.lrp_by_name(keys.lrp_name(nb.name or desired.az_name, ts)) is not None
+        for ts in observed.ic.transit_switches
+    )
+    records = {keys.SITE_RECORD: encode_desired(desired)}
+    return plan_global(nb, desired.az_name, options, records, adopted)
+
+
+def _plan_transit(
+    desired: Desired, observed: Observed, endpoints: Mapping[str, Endpoint]
+) -> tuple[Operation, ...]:
+    nb = observed.nb
+    gateways = decide_gateways(desired.gw_nodes, observed)
+    operations: list[Operation] = []
+    for ts, endpoint in endpoints.items():
+        if ts not in nb.switches:
+            continue  # ovn-ic makes the switch; the next pass connects it
+        changes, reference = plan_ports(nb, desired.az_name, ts, endpoint)
+        operations += changes
+        operations += plan_gateway_chassis(
+            gateways,
+            nb.transit_lrp(ts, desired.az_name),
+            reference,
+            keys.lrp_name(desired.az_name, ts),
+            observed,
+        )
+    gone = {
+        ts
+        for port in nb.transit_lrps()
+        if (ts := port.external_ids.get(keys.TRANSIT_SWITCH, ""))
+        not in observed.ic.transit_switches
+        and ts not in nb.switches
+    }
+    for ts in sorted(gone):
+        operations += plan_port_removal(nb, ts)
+    return tuple(operations)
+
+
+def _plan_seed(az: str, observed: Observed) -> tuple[Operation, ...]:
+    # While a rename is under way the rows still carry the old names.
+    return () if renames(az, observed) else plan_seed(az, observed)
+
+
+def _plan_marks(az: str, conflicts: Conflicts, observed: Observed) -> tuple[Operation, ...]:
+    """Mark our own advertisements that nobody contests as held."""
+    return tuple(
+        MergeKeys("Route", route.uuid, "external_ids", {keys.HELD: observed.nb.site_id})
+        for route in observed.ic.routes
+        if route.az == az and not route.held and route.prefix not in conflicts.contested
+    )

@@ -1,0 +1,1 @@
+"""What a process offers over HTTP: metrics."""

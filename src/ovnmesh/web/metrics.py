@@ -1,0 +1,85 @@
+"""Prometheus metrics of a controller and of an agent.
+
+Called by the command line, which hands `record` to the reconciler. Must not read databases.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from ovnmesh.model.report import PassReport
+
+
+class ControllerMetrics:
+    """Metrics of one controller process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._passes = Histogram(
+            "ovnmesh_pass_seconds", "Duration of reconciliation passes.", registry=self.registry
+        )
+        self._transactions = Counter(
+            "ovnmesh_transactions", "OVSDB transactions made by passes.", registry=self.registry
+        )
+        self._state = Gauge(
+            "ovnmesh_state", "1 for the site's current state.", ["state"], registry=self.registry
+        )
+        self._findings = Gauge(
+            "ovnmesh_findings", "Open findings.", ["severity", "code"], registry=self.registry
+        )
+        self._connected = Gauge(
+            "ovnmesh_database_connected", "1 if it answers.", ["database"], registry=self.registry
+        )
+        self._input_ok = Gauge(
+            "ovnmesh_config_ok", "1 if the last reading was usable.", registry=self.registry
+        )
+        self._restarts = Gauge(
+            "ovnmesh_ovn_ic_restarts", "Unexpected deaths of ovn-ic.", registry=self.registry
+        )
+        self._routes = Gauge(
+            "ovnmesh_routes", "Routes in IC-SB.", ["direction"], registry=self.registry
+        )
+
+    def record(self, report: PassReport) -> None:
+        """Take note of a pass."""
+        self._passes.observe(report.duration_s)
+        self._transactions.inc(report.transactions)
+        self._state.clear()
+        self._state.labels(report.state).set(1)
+        self._findings.clear()
+        for finding in report.findings:
+            self._findings.labels(str(finding.severity), finding.code).inc()
+        for schema, connected in report.connected.items():
+            self._connected.labels(schema).set(connected)
+        self._input_ok.set(report.input_ok)
+        self._restarts.set(report.ovn_ic_restarts)
+        for direction, count in report.routes.items():
+            self._routes.labels(direction).set(count)
+
+
+class AgentMetrics:
+    """Metrics of one agent process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._marked = Gauge(
+            "ovnmesh_gateway_marked",
+            "1 if this chassis is marked as interconnection gateway.",
+            registry=self.registry,
+        )
+
+    def record(self, marked: bool) -> None:
+        """Take note of the mark."""
+        self._marked.set(marked)
+
+
+def serve(registry: CollectorRegistry, port: int, address: str = "127.0.0.1") -> None:
+    """Serve ``/metrics`` from a background thread.
+
+    Args:
+        registry: what to serve.
+        port: TCP port.
+        address: address to bind; loopback unless told otherwise.
+
+    Raises:
+        OSError: the port is in use.
+    """
+    start_http_server(port, addr=address, registry=registry)
