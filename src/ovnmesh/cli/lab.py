@@ -67,11 +67,13 @@ def _guarded() -> Iterator[None]:
 
 @app.command(epilog="Example: ovnmesh lab up --sites 2 --nodes 3 --pods 1")
 def up(
-    sites: Annotated[int | None, typer.Option(help="Number of sites. [default: 2]")] = None,
-    nodes: Annotated[int | None, typer.Option(help="Nodes of each site. [default: 3]")] = None,
-    pods: Annotated[int | None, typer.Option(help="Pods of each node. [default: 1]")] = None,
+    sites: Annotated[int | None, typer.Option(min=1, help="Number of sites. [default: 2]")] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, help="Nodes of each site. [default: 3]")
+    ] = None,
+    pods: Annotated[int | None, typer.Option(min=0, help="Pods of each node. [default: 1]")] = None,
     ts_count: Annotated[
-        int | None, typer.Option(help="Number of transit switches. [default: 1]")
+        int | None, typer.Option(min=1, help="Number of transit switches. [default: 1]")
     ] = None,
     protocol: Annotated[
         str | None, typer.Option(help="ipv4, ipv6 or dual. [default: ipv4]")

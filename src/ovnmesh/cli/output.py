@@ -4,11 +4,12 @@ Called by all command groups. Knows rich and JSON; knows nothing of OVN and deci
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -27,12 +28,19 @@ class Output(StrEnum):
 
 def stdout() -> Console:
     """Console for results; coloured only on a terminal."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    return _console(sys.stdout)
 
 
 def stderr() -> Console:
     """Console for progress, hints and errors; coloured only on a terminal."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    return _console(sys.stderr)
+
+
+def _console(file: TextIO, width: int | None = None) -> Console:
+    # Markup and emoji codes are off: "fd00:100:64::1" has one, and a name may have brackets.
+    return Console(
+        file=file, highlight=False, markup=False, emoji=False, soft_wrap=width is None, width=width
+    )
 
 
 def emit_json(value: Any) -> None:
@@ -48,8 +56,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
     # Piped, a row stays on one line, so that grep and awk find it whole.
-    width = None if sys.stdout.isatty() else 500
-    Console(file=sys.stdout, highlight=False, width=width).print(made)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 500
+    _console(sys.stdout, width).print(made)
 
 
 def error(exc: OvnmeshError) -> None:
@@ -73,7 +81,7 @@ def progress(title: str) -> Iterator[Callable[[str], None]]:
     """
     console = stderr()
     if not console.is_terminal:
-        yield lambda text: console.print(f"{title}: {text}", markup=False)
+        yield lambda text: console.print(f"{title}: {text}")
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:

@@ -5,6 +5,7 @@ itself is never touched. Must not know what the namespaces are for.
 """
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,6 @@ from ovnmesh.host.process import all_pids
 
 NETNS_DIR = Path("/run/netns")
 
-_EEXIST = 17
 _IFA_F_NODAD = 0x02
 """An IPv6 address that is used at once, without duplicate address detection (linux/if_addr.h)."""
 
@@ -124,8 +124,12 @@ class Links:
         self._ipr.route("replace", dst=str(destination or default), gateway=str(via))
 
     def delete_route(self, destination: IPv4Network | IPv6Network) -> None:
-        """Remove every route to a destination."""
-        self._ipr.flush_routes(dst=str(destination))
+        """Remove a route; nothing happens if there is none."""
+        try:
+            self._ipr.route("del", dst=str(destination))
+        except NetlinkError as exc:
+            if exc.code != errno.ESRCH:
+                raise
 
     def drop_between(self, first: IPv4Network, second: IPv4Network, priority: int) -> None:
         """Silently drop what is forwarded between two networks, in both directions (ip-rule(8)).
@@ -262,5 +266,5 @@ def _ignoring_existing() -> Iterator[None]:
     try:
         yield
     except NetlinkError as exc:
-        if exc.code != _EEXIST:
+        if exc.code != errno.EEXIST:
             raise

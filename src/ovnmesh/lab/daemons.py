@@ -64,7 +64,7 @@ def _start_ovsdb(
     """Start an ovsdb-server on ``NAME.db``; its database is made if there is none."""
     database = directory / f"{name}.db"
     if not database.exists():
-        run(["ovsdb-tool", "create", str(database), schema])
+        run(["ovsdb-tool", "create", str(database), schema], netns=where)
     # Detached daemons return when they are ready (ovs daemon(7)).
     run(
         [
@@ -164,17 +164,23 @@ def pod_port_words(pod: Pod) -> tuple[str, ...]:
 
 def vsctl(node: Node, *words: str) -> str:
     """Run ovs-vsctl on a node's database."""
-    return run(["ovs-vsctl", f"--db=unix:{node.db_socket}", "--timeout=20", *words])
+    argv = ["ovs-vsctl", f"--db=unix:{node.db_socket}", "--timeout=20", *words]
+    return run(argv, netns=node.netns)
 
 
 def nbctl(site: Site, *words: str) -> str:
     """Run ovn-nbctl on a site's database."""
-    return run(["ovn-nbctl", f"--db={site.nb}", "--timeout=60", *words], timeout_s=70)
+    return _ctl(site, "ovn-nbctl", f"--db={site.nb}", *words)
 
 
 def sbctl(site: Site, *words: str) -> str:
     """Run ovn-sbctl on a site's database."""
-    return run(["ovn-sbctl", f"--db={site.sb}", "--timeout=60", *words], timeout_s=70)
+    return _ctl(site, "ovn-sbctl", f"--db={site.sb}", *words)
+
+
+def _ctl(site: Site, tool: str, *words: str) -> str:
+    # In the namespace only so that it is found, and ended, with the lab.
+    return run([tool, "--timeout=60", *words], netns=site.control_netns, timeout_s=70)
 
 
 def start_vswitchd(node: Node) -> None:

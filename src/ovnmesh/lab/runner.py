@@ -18,7 +18,7 @@ from ovnmesh.lab.layout import compute_lab, compute_pod
 from ovnmesh.lab.ping import PingResult, PingTrain, ping_count
 from ovnmesh.lab.spec import LabSpec
 from ovnmesh.lab.state import AddedPod, LabState, create_state, load_state, save_state
-from ovnmesh.lab.topology import Network, Pod, Site
+from ovnmesh.lab.topology import JOIN, OVN_DEFAULT, Network, Pod, Site, Subnet
 
 
 class LabRunner:
@@ -169,14 +169,17 @@ class LabRunner:
         """
         at = self.lab.site(site)
         documents = tuple(documents)
-        for document in documents:
-            manifests.read_subnet(site, document)
-        lines = []
-        for change in manifests.apply_manifests(at.manifests, documents):
-            if change.kind == "Subnet":
-                self._apply_subnet(at, change)
-            lines.append(f"{change.kind} {change.name} {'changed' if change.before else 'created'}")
-        return tuple(lines)
+        # All are read before the first is applied: an error changes nothing.
+        subnets = [manifests.read_subnet(site, document) for document in documents]
+        for subnet in filter(None, subnets):
+            self._check_own_subnet(at, subnet)
+        changes = manifests.apply_manifests(at.manifests, documents)
+        for subnet in filter(None, subnets):
+            self._apply_subnet(at, subnet)
+        return tuple(
+            f"{change.kind} {change.name} {'changed' if change.before else 'created'}"
+            for change in changes
+        )
 
     def delete(self, site: str, documents: Iterable[manifests.Manifest]) -> tuple[str, ...]:
         """Delete manifests from a site, and the switches of its Subnets.
@@ -193,33 +196,47 @@ class LabRunner:
         """
         at = self.lab.site(site)
         documents = tuple(documents)
-        for document in documents:
-            used = [p.name for p in at.pods if p.subnet == document["metadata"]["name"]]
-            if document["kind"] == "Subnet" and used:
-                name = document["metadata"]["name"]
+        subnets = [d["metadata"]["name"] for d in documents if d["kind"] == "Subnet"]
+        for name in subnets:
+            if name in (OVN_DEFAULT, JOIN):
+                raise LabError(f"site {site}: Subnet {name} stays until 'lab down'")
+            used = [pod.name for pod in at.pods if pod.subnet == name]
+            if used:
                 raise LabError(
                     f"site {site}: Subnet {name} has pods ({', '.join(used)}); delete them first "
                     f"with: ovnmesh lab pod delete {site}/{used[0]}"
                 )
-        lines = []
-        for change in manifests.delete_manifests(at.manifests, documents):
-            subnet = manifests.read_subnet(site, change.before)
-            if subnet is not None:
+        changes = manifests.delete_manifests(at.manifests, documents)
+        for name in subnets:
+            if name in self.state.subnets.get(site, {}):
+                subnet = self.state.subnet(self.lab, site, name)
                 commands = logical.subnet_delete_commands(subnet, at.nodes)
                 daemons.nbctl(at, *logical.join_commands(commands))
                 network.unroute_networks(at, subnet.cidrs)
-                self._remember_subnet(site, subnet.name, None)
-            lines.append(f"{change.kind} {change.name} deleted")
-        return tuple(lines)
+                self._remember_subnet(site, name, None)
+        return tuple(f"{change.kind} {change.name} deleted" for change in changes)
 
-    def _apply_subnet(self, site: Site, change: manifests.Change) -> None:
-        subnet = manifests.read_subnet(site.name, change.after)
-        before = manifests.read_subnet(site.name, change.before)
-        if subnet is None or (before is not None and subnet.cidrs == before.cidrs):
+    def _check_own_subnet(self, site: Site, subnet: Subnet) -> None:
+        """Refuse other networks for the subnets whose addresses the lab itself has given out."""
+        for own in (site.ovn_default, site.join):
+            if subnet.name == own.name and subnet.cidrs != own.cidrs:
+                raise LabError(
+                    f"site {site.name}: Subnet {own.name} cannot change its cidrBlock from "
+                    f"{', '.join(map(str, own.cidrs))}; choose it in a topology, for 'lab up -f'"
+                )
+
+    def _apply_subnet(self, site: Site, subnet: Subnet) -> None:
+        """Make or change a subnet's rows, compared with what was last done, not last asked."""
+        if subnet.name in (OVN_DEFAULT, JOIN):
             return
-        if before is None:
-            commands = logical.subnet_commands(subnet, site.nodes)
+        if subnet.name not in self.state.subnets.get(site.name, {}):
+            # What an interrupted attempt has left goes in the same transaction.
+            commands = logical.subnet_delete_commands(subnet, site.nodes)
+            commands += logical.subnet_commands(subnet, site.nodes)
         else:
+            before = self.state.subnet(self.lab, site.name, subnet.name)
+            if before == subnet:
+                return
             commands = logical.subnet_change_commands(subnet, before.cidrs)
             network.unroute_networks(site, before.cidrs)
         daemons.nbctl(site, *logical.join_commands(commands))

@@ -146,11 +146,21 @@ def parse_spec(document: object, where: str) -> LabSpec:
         raise ConfigError(
             Problem(
                 f"{where}, {_field(error['loc'])}",
-                repr(error["input"]),
-                f"{error['msg'][0].lower()}{error['msg'][1:]}",
+                "nothing" if error["type"] == "missing" else repr(error["input"]),
+                _expected(error["type"], error["loc"]) or error["msg"],
             )
             for error in exc.errors()
         ) from exc
+
+
+def _expected(kind: str, location: tuple[int | str, ...]) -> str | None:
+    """Say what should stand there where pydantic's words do not; None keeps its words."""
+    if kind == "missing":
+        return "a value; it has no default"
+    if kind == "extra_forbidden":
+        known = SiteSpec.model_fields if "sites" in location else LabSpec.model_fields
+        return f"one of the fields {', '.join(known)}"
+    return None
 
 
 def _field(location: tuple[int | str, ...]) -> str:

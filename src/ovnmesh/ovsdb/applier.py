@@ -7,9 +7,10 @@ replicate can still be mutated. Must not decide what to write.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ovsdbapp.backend.ovs_idl.command import BaseCommand
+from ovs.db import idl
+from ovsdbapp.backend.ovs_idl import transaction
 
-from ovnmesh.errors import StalePlan
+from ovnmesh.errors import OvsdbRejected, StalePlan
 from ovnmesh.plan.operations import (
     Content,
     Delete,
@@ -28,29 +29,39 @@ from ovnmesh.plan.operations import (
 Json = Any
 
 
-class ApplyOperations(BaseCommand):  # type: ignore[misc]
-    """An ovsdbapp command that stages the operations of one batch.
+class OneShot(transaction.Transaction):  # type: ignore[misc]
+    """An ovsdbapp transaction of raw operations that is tried exactly once.
 
-    ovsdbapp runs a command again when the server says "try again"; a plan must then be made anew
-    from what is there now, so the second run raises.
+    ovsdbapp's own waits for a further change when the server says "try again", and then repeats
+    the same commands. A plan must instead be made anew from what is there now, at once.
+
+    Args:
+        api: the ovsdbapp backend.
+        operations: what to do.
     """
 
     def __init__(self, api: Any, operations: Iterable[Operation]) -> None:
-        super().__init__(api)
-        self._staged = False
+        super().__init__(api, api.ovsdb_connection, check_error=True, log_errors=False)
         self._operations = tuple(operations)
 
-    def run_idl(self, txn: Any) -> None:
-        """Stage everything.
+    def do_commit(self) -> list[object]:
+        """Send everything; runs in the connection's thread.
 
         Raises:
-            StalePlan: the server refused the first try because rows changed.
+            StalePlan: an expectation did not hold, or the connection was lost on the way.
+            OvsdbRejected: the server refused.
         """
-        if self._staged:
-            raise StalePlan("rows changed between reading and writing; planning again")
-        self._staged = True
+        txn = idl.Transaction(self.api.idl)
         for operation in encode_operations(self._operations):
             txn.add_op(operation)
+        status = txn.commit_block()
+        if status in (txn.SUCCESS, txn.UNCHANGED):
+            return []
+        if status == txn.TRY_AGAIN:
+            raise StalePlan("rows changed between reading and writing; planning again")
+        if status == txn.NOT_LOCKED:
+            raise OvsdbRejected("another controller holds the lock of this database")
+        raise OvsdbRejected(str(txn.get_error()))
 
 
 def encode_operations(operations: Iterable[Operation]) -> list[dict[str, Json]]:

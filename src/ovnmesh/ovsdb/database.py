@@ -14,9 +14,9 @@ from ovs import jsonrpc, stream
 from ovsdbapp import exceptions as ovsdbapp_exceptions
 from ovsdbapp.backend.ovs_idl import Backend, connection, idlutils
 
-from ovnmesh.errors import OvsdbRejected, OvsdbUnavailable, StalePlan
+from ovnmesh.errors import OvsdbRejected, OvsdbUnavailable
 from ovnmesh.model.rows import Snapshot
-from ovnmesh.ovsdb.applier import ApplyOperations
+from ovnmesh.ovsdb.applier import OneShot
 from ovnmesh.ovsdb.reader import read_snapshot
 from ovnmesh.ovsdb.schema import Condition, View
 from ovnmesh.plan.operations import Batch, Db
@@ -180,7 +180,11 @@ class Database:
             Whether anything changed: the rows then arrive a moment later.
         """
         with self._locked():
-            return self._set_conditions(self._link.idl, conditions)
+            changed = self._set_conditions(self._link.idl, conditions)
+        if changed:
+            # An empty transaction: the way to wake the connection's thread, which sends the rest.
+            self._link.txns.put(None, timeout=TIMEOUT_S)
+        return changed
 
     @staticmethod
     def _set_conditions(idl: Any, conditions: Mapping[str, Condition]) -> bool:
@@ -221,14 +225,13 @@ class Database:
         if self._api is None or not self.connected:
             raise OvsdbUnavailable(f"{self.db.value} at {self.remote}: not connected")
         try:
-            with self._api.transaction(check_error=True, log_errors=False) as txn:
-                txn.add(ApplyOperations(self._api, batch.operations))
-        except StalePlan:
-            raise
-        except ovsdbapp_exceptions.TimeoutException as exc:
-            raise OvsdbUnavailable(f"{self.db.value} at {self.remote}: {exc}") from exc
-        except RuntimeError as exc:  # ovsdbapp's word for every error the server reports
+            OneShot(self._api, batch.operations).commit()
+        except OvsdbRejected as exc:
             raise OvsdbRejected(f"{self.db.value}, {batch.why}: {exc}") from exc
+        except ovsdbapp_exceptions.TimeoutException as exc:
+            raise OvsdbUnavailable(
+                f"{self.db.value} at {self.remote}: no answer within {TIMEOUT_S} s"
+            ) from exc
 
     def close(self) -> None:
         """Disconnect. The database may be connected again afterwards."""

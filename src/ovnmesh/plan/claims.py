@@ -25,8 +25,8 @@ def check_az_name(az: str, observed: Observed) -> Finding | None:
             "az-name-taken",
             az,
             f'az-name "{az}" is claimed by site {owner}{_gateways_of(az, ic)}; expected a name of '
-            f"its own for every site. Choose another az-name; if that site is gone for good, release "
-            f"its name with: ovn-ic-nbctl remove IC_NB_Global . external_ids {keys.AZ_CLAIM}{az}",
+            f"its own for every site. Choose another az-name; if that site is gone for good, "
+            f"release its name with: ovn-ic-nbctl remove IC_NB_Global . external_ids {keys.AZ_CLAIM}{az}",
         )
     if nb.name == az:
         strangers = [

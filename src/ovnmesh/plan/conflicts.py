@@ -147,7 +147,7 @@ def _describe(az: str, winner: Side, loser: Side, out: tuple[Prefix, ...]) -> Fi
         "cidr-conflict",
         str(loser.prefix),
         f"{loser.owner.az} has {loser.prefix}, which overlaps {winner.prefix} of "
-        f"{winner.owner.az}; {effect}. Expected: every connected site has its own addresses. Change the subnet of "
-        f"{loser.owner.az}, or set disableInterConnection on it.",
+        f"{winner.owner.az}; {effect}. Expected: every connected site has its own addresses. "
+        f"Change the subnet of {loser.owner.az}, or set disableInterConnection on it.",
         Severity.ERROR if ours else Severity.WARNING,
     )
