@@ -62,16 +62,9 @@ def compute_lab(spec: LabSpec, directory: Path) -> Lab:
         ic_netns=f"{prefix}-ic",
         router_netns=f"{prefix}-router",
     )
-    named = [("site", site.name) for site in sites]
-    named += [("node", node.name) for site in sites for node in site.nodes]
-    named += [("namespace", name) for name in lab.namespaces]
-    problems = [
-        Problem("sites", f"{count} {kind}s named {name!r}", "different names")
-        for (kind, name), count in Counter(named).items()
-        if count > 1
-    ]
-    if problems:
-        raise ConfigError(problems)
+    _check_names([("site", site.name) for site in sites])
+    _check_names([("node", node.name) for site in sites for node in site.nodes])
+    _check_names([("namespace", name) for name in lab.namespaces])
     return lab
 
 
@@ -127,6 +120,16 @@ def mac_of(*what: str) -> str:
     """Hardware address of something by its name: locally administered, the same every time."""
     digest = hashlib.sha256("/".join(what).encode()).digest()
     return ":".join(f"{byte:02x}" for byte in (0x0A, *digest[:5]))
+
+
+def _check_names(named: list[tuple[str, str]]) -> None:
+    problems = [
+        Problem("sites", f"{count} {kind}s named {name!r}", "different names")
+        for (kind, name), count in Counter(named).items()
+        if count > 1
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _compute_site(spec: SiteSpec, index: int, protocol: str, directory: Path, prefix: str) -> Site:

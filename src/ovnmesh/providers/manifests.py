@@ -43,7 +43,7 @@ _GROUPS = {"ConfigMap": "", "Node": "", "Subnet": "kubeovn.io"}
 _VERSION = "v1"
 # Changes within this time are reported once; an editor makes several per save.
 _DEBOUNCE_MS = 20
-_STEP_MS = 20
+_STEP_MS = 10
 # How often the watch makes sure that the folder is still the one it watches.
 _IDENTITY_CHECK_MS = 250
 _RETRY_S = 1.0

@@ -1,0 +1,43 @@
+# ovnmesh. Two commands do everything on a fresh Debian machine, as root: `make demo`, `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup demo test test-fast lint format lab bench clean
+
+help:  ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:
+	@scripts/setup.sh $(MAKECMDGOALS)
+
+demo: setup  ## two clusters of real OVN on this machine, and traffic that crosses them
+	@scripts/demo.sh
+
+test: setup  ## every check: lint, then unit, property, ovsdb and lab tests on real OVN
+	@$(MAKE) --no-print-directory lint
+	pytest --timeout 300 --durations 15
+
+test-fast: setup  ## only the tests without namespaces
+	pytest tests/unit tests/property tests/ovsdb
+
+lint: setup  ## ruff, mypy, import-linter
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+format: setup  ## let ruff mend what it can
+	ruff check --fix .
+	ruff format .
+
+lab: setup  ## two sites, three nodes each; more with: ovnmesh lab --help
+	ovnmesh lab up
+
+bench: setup  ## measure, side by side with the documents' manual steps
+	python -m benchmarks.run
+
+clean:  ## end the lab, remove what was built
+	-[ ! -x $(BIN)/ovnmesh ] || ovnmesh lab down
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build src/*.egg-info

@@ -1,0 +1,206 @@
+"""What must hold for the planner whatever the configuration and whatever stands in the databases."""
+
+import copy
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mesh import Mesh, Site
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.model.desired import Desired, decode_record, encode_desired
+from ovnmesh.model.prefixes import parse_prefix
+from ovnmesh.plan.northbound import minimal
+from ovnmesh.plan.operations import Db
+from ovnmesh.plan.site import plan_site
+
+SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+az_names = st.sampled_from(["az1", "prod-east", "a_b", "x.y"])
+gateways = st.lists(st.sampled_from(["gw", "n1", "n2", "ghost"]), min_size=1, unique=True).map(tuple)
+prefixes = st.sampled_from(
+    ["10.199.0.0/16", "10.16.0.0/24", "192.0.2.1/32", "fd00:10::/64", "10.0.0.0/8"]
+).map(parse_prefix)
+wishes = st.builds(
+    Desired,
+    az_name=az_names,
+    gw_nodes=gateways,
+    auto_route=st.booleans(),
+    denied=st.dictionaries(prefixes, st.just("opt-out"), max_size=3),
+    local=st.frozensets(prefixes, max_size=2),
+    data=st.just({"enable-ic": "true"}),
+)
+
+
+def connected_site(switches: int = 1) -> Site:
+    mesh = Mesh(switches)
+    zone = mesh.foreign_zone("other")
+    mesh.foreign_port(zone, "ts-other", "00:00:00:50:ac:8c 169.254.100.45/24")
+    mesh.route(zone, "10.40.0.0/16")
+    return Site(mesh)
+
+
+def foreign_rows(site: Site) -> dict:
+    """Rows that are not ours, without the references parents hold to rows of ours."""
+    tables = copy.deepcopy(site.db.tables[Db.NB])
+    kept: dict = {}
+    for table, rows in tables.items():
+        for uuid, row in rows.items():
+            ours = keys.OWNER in dict(row.get("external_ids", {}))
+            if ours or table in ("NB_Global", "Gateway_Chassis", "Logical_Switch"):
+                continue
+            row.pop("ports", None)
+            row.pop("policies", None)
+            kept[table, uuid] = row
+    return kept
+
+
+@SLOW
+@given(wishes, st.integers(1, 3))
+def test_applying_a_plan_and_planning_again_gives_nothing(wish: Desired, switches: int) -> None:
+    site = connected_site(switches)
+    site.settle(wish)
+    assert plan_site(wish, site.observed).batches == ()
+
+
+@SLOW
+@given(st.lists(wishes, min_size=1, max_size=5))
+def test_any_history_ends_in_the_rows_of_a_fresh_join(history: list[Desired]) -> None:
+    """Same last wish, same rows: what came before does not show.
+
+    Gateway rows are compared without those of unknown nodes: with no usable gateway the last good
+    one is kept on purpose.
+    """
+    travelled, fresh = connected_site(), connected_site()
+    for wish in history:
+        travelled.settle(wish)
+    last = history[-1]
+    fresh.settle(last)
+    assert essence(travelled, last) == essence(fresh, last)
+
+
+def essence(site: Site, wish: Desired) -> dict:
+    nb = site.db.tables[Db.NB]
+    glob = next(iter(nb["NB_Global"].values()))
+    ports = {
+        row["name"]: (row["mac"].lower(), row["networks"])
+        for row in nb["Logical_Router_Port"].values()
+    }
+    usable = set(wish.gw_nodes) - {"ghost"}
+    chassis = {
+        (row["name"], row["chassis_name"], row["priority"])
+        for row in nb.get("Gateway_Chassis", {}).values()
+    }
+    options = dict(glob["options"])
+    if not usable:
+        chassis, options = set(), {k: v for k, v in options.items() if k != keys.GATEWAYS}
+    ic = site.mesh.ic.tables
+    zones = {u: r["name"] for u, r in ic[Db.IC_SB]["Availability_Zone"].items()}
+    return {
+        "name": glob["name"],
+        "options": options,
+        "ports": ports,
+        "chassis": chassis,
+        "lsps": {
+            row["name"]: (row["type"], row["options"])
+            for row in nb.get("Logical_Switch_Port", {}).values()
+        },
+        "policies": {
+            (row["priority"], row["match"]) for row in nb["Logical_Router_Policy"].values()
+        },
+        "zones": set(zones.values()),
+        "routes": {
+            (zones[r["availability_zone"]], r["ip_prefix"])
+            for r in ic[Db.IC_SB].get("Route", {}).values()
+        },
+        "claims": next(iter(ic[Db.IC_NB]["IC_NB_Global"].values()))["external_ids"],
+    }
+
+
+@SLOW
+@given(st.lists(wishes, min_size=1, max_size=4))
+def test_foreign_rows_survive_everything(history: list[Desired]) -> None:
+    site = connected_site()
+    before = foreign_rows(site)
+    ic = copy.deepcopy(
+        {t: r for t, r in site.mesh.ic.tables[Db.IC_SB].items() if t != "Datapath_Binding"}
+    )
+    for wish in history:
+        site.settle(wish)
+        assert foreign_rows(site) == before
+    site.leave()
+    assert foreign_rows(site) == before
+    after = site.mesh.ic.tables[Db.IC_SB]
+    for table, rows in ic.items():
+        for uuid, row in rows.items():
+            assert after[table][uuid] == row
+
+
+@SLOW
+@given(st.lists(wishes, min_size=1, max_size=3))
+def test_leaving_after_joining_restores_to_the_letter(history: list[Desired]) -> None:
+    site = connected_site()
+    nb = copy.deepcopy(site.db.tables[Db.NB])
+    ic_nb = copy.deepcopy(site.mesh.ic.tables[Db.IC_NB])
+    for wish in history:
+        site.settle(wish)
+    site.leave()
+    after = {table: rows for table, rows in site.db.tables[Db.NB].items() if rows}
+    assert after == {table: rows for table, rows in nb.items() if rows}
+    assert site.mesh.ic.tables[Db.IC_NB] == ic_nb
+
+
+@SLOW
+@given(wishes, st.integers(0, 6), st.integers(0, 6))
+def test_a_crash_between_any_two_transactions_does_not_matter(
+    wish: Desired, passes: int, batches: int
+) -> None:
+    """Stop after any transaction of any pass; a new controller ends in the same rows."""
+    crashed, fresh = connected_site(), connected_site()
+    for _ in range(passes):
+        crashed.apply(plan_site(wish, crashed.observed))
+        crashed.agents()
+        crashed.ovn_ic()
+    plan = plan_site(wish, crashed.observed)
+    for batch in plan.batches[:batches]:
+        (crashed.mesh.ic if batch.db in (Db.IC_NB, Db.IC_SB) else crashed.db).apply([batch])
+    crashed.settle(wish)
+    fresh.settle(wish)
+    assert essence(crashed, wish) == essence(fresh, wish)
+
+
+@SLOW
+@given(st.permutations([0, 1, 2]), st.lists(az_names, min_size=3, max_size=3, unique=True))
+def test_sites_never_share_an_address_whatever_the_order(order: list[int], names: list[str]) -> None:
+    mesh = Mesh()
+    sites = [
+        Site(mesh, f"10.{20 + n}.0.1/16", f"100.{70 + n}.0.1/16", number=n + 1) for n in range(3)
+    ]
+    for n in order:
+        sites[n].settle(Desired(names[n], ("gw",), True))
+    addresses = [row["address"] for row in mesh.ic.tables[Db.IC_SB]["Port_Binding"].values()]
+    macs = {address.split()[0] for address in addresses}
+    assert len(addresses) == 3
+    assert len({address.split()[1] for address in addresses}) == 3
+    assert len(macs) == 3
+
+
+@given(wishes)
+def test_record_round_trip(wish: Desired) -> None:
+    record = decode_record(encode_desired(wish))
+    assert record is not None
+    assert record.denied == wish.denied
+    assert record.local == wish.local
+    assert record.data == wish.data
+
+
+@given(st.text(max_size=60))
+def test_any_text_as_record_is_harmless(text: str) -> None:
+    decode_record(text)
+
+
+@given(st.lists(prefixes, max_size=6))
+def test_minimal_list_denies_exactly_the_same(given_prefixes: list) -> None:
+    kept = minimal(given_prefixes)
+    assert all(any(k.contains(p) for k in kept) for p in given_prefixes)
+    assert set(kept) <= set(given_prefixes)
+    assert kept == minimal(reversed(given_prefixes))

@@ -1,0 +1,238 @@
+"""What every provider must do, whatever its source; not collected by itself.
+
+A provider's tests subclass `ProviderContract` and give a fixture `harness` that can put documents
+into the provider's real source, take them out, and make the source unreadable for a while.
+"""
+
+import copy
+import threading
+import time
+from contextlib import contextmanager
+from ipaddress import ip_address, ip_network
+from typing import Protocol
+
+import pytest
+
+from ovnmesh.config import InterconnectConfig, Node, Subnet
+from ovnmesh.errors import ProviderError
+from ovnmesh.providers.base import Provider
+
+CONFIG = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "ovn-ic-config", "namespace": "kube-system"},
+    "data": {
+        "enable-ic": "true",
+        "az-name": "az1",
+        "ic-db-host": "192.168.65.3",
+        "gw-nodes": "n2,n1",
+        "auto-route": "true",
+    },
+}
+PARSED_CONFIG = InterconnectConfig(
+    enable_ic=True,
+    az_name="az1",
+    ic_db_hosts=(ip_address("192.168.65.3"),),
+    gw_nodes=("n2", "n1"),
+    auto_route=True,
+)
+
+
+class Harness(Protocol):
+    """A source of configuration under test."""
+
+    provider: Provider
+
+    def put(self, manifest: dict) -> None:
+        """Create the object, or replace the one of the same kind and name."""
+
+    def delete(self, manifest: dict) -> None:
+        """Delete the object of this kind and name."""
+
+    def take_away(self) -> None:
+        """Make the whole source unreadable."""
+
+    def bring_back(self) -> None:
+        """Make it readable again, with the content it had."""
+
+
+def subnet(name, cidr, **spec):
+    return {
+        "apiVersion": "kubeovn.io/v1",
+        "kind": "Subnet",
+        "metadata": {"name": name},
+        "spec": {"cidrBlock": cidr, **spec},
+    }
+
+
+def node(name, address):
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name},
+        "status": {"addresses": [{"type": "InternalIP", "address": address}]},
+    }
+
+
+def config_with(**data):
+    manifest = copy.deepcopy(CONFIG)
+    manifest["data"].update({key.replace("_", "-"): value for key, value in data.items()})
+    return manifest
+
+
+class Watcher:
+    """Runs a provider's watch and counts its calls."""
+
+    def __init__(self, provider):
+        self.calls = 0
+        self.stop = threading.Event()
+        self._changed = threading.Condition()
+        self.thread = threading.Thread(target=provider.watch, args=(self._on_change, self.stop))
+        self.thread.start()
+
+    def _on_change(self):
+        with self._changed:
+            self.calls += 1
+            self._changed.notify_all()
+
+    def wait_for(self, calls, timeout_s=5.0):
+        with self._changed:
+            return self._changed.wait_for(lambda: self.calls >= calls, timeout_s)
+
+    def settle(self, quiet_s=0.08):
+        """Wait until no call has come for a while, and forget those that came."""
+        with self._changed:
+            while self._changed.wait(quiet_s):
+                pass
+            self.calls = 0
+
+
+@contextmanager
+def watching(provider):
+    watcher = Watcher(provider)
+    try:
+        assert watcher.wait_for(1), "the first call must cover what happened before the watch"
+        watcher.settle()
+        yield watcher
+    finally:
+        watcher.stop.set()
+        watcher.thread.join(5)
+        assert not watcher.thread.is_alive()
+
+
+class ProviderContract:
+    @pytest.fixture
+    def harness(self):
+        raise NotImplementedError
+
+    def test_empty_source(self, harness):
+        state = harness.provider.read()
+        assert (state.config, state.config_present) == (None, False)
+        assert (state.subnets, state.nodes, state.problems) == ((), (), ())
+
+    def test_everything_is_read_and_ordered(self, harness):
+        harness.put(CONFIG)
+        harness.put(subnet("ovn-default", "10.16.0.0/16"))
+        harness.put(subnet("join", "100.64.0.0/16,fd00:64::/64", disableInterConnection=True))
+        harness.put(node("n2", "10.0.0.2"))
+        harness.put(node("n1", "10.0.0.1"))
+        state = harness.provider.read()
+        assert state.problems == ()
+        assert state.config == PARSED_CONFIG
+        assert state.config_present
+        networks = (ip_network("100.64.0.0/16"), ip_network("fd00:64::/64"))
+        assert state.subnets == (
+            Subnet("join", networks, True),
+            Subnet("ovn-default", (ip_network("10.16.0.0/16"),)),
+        )
+        assert state.nodes == (
+            Node("n1", (ip_address("10.0.0.1"),)),
+            Node("n2", (ip_address("10.0.0.2"),)),
+        )
+        assert harness.provider.read() == state
+
+    def test_edit_then_revert_reads_the_same(self, harness):
+        harness.put(CONFIG)
+        before = harness.provider.read()
+        harness.put(config_with(az_name="az9"))
+        assert harness.provider.read().config.az_name == "az9"
+        harness.put(CONFIG)
+        assert harness.provider.read() == before
+
+    def test_wrong_config_is_present_with_its_problems(self, harness):
+        harness.put(config_with(az_name="prod east", gw_nodes="n1,n1"))
+        state = harness.provider.read()
+        assert (state.config, state.config_present) == (None, True)
+        assert [p.where.rpartition(", ")[2] for p in state.problems] == [
+            "data.az-name",
+            "data.gw-nodes",
+        ]
+        assert all("ConfigMap kube-system/ovn-ic-config" in p.where for p in state.problems)
+
+    def test_wrong_subnet_does_not_hide_the_others(self, harness):
+        harness.put(CONFIG)
+        harness.put(subnet("bad", "10.16.0.1/16"))
+        harness.put(subnet("good", "10.17.0.0/16"))
+        state = harness.provider.read()
+        assert [s.name for s in state.subnets] == ["good"]
+        (problem,) = state.problems
+        assert "Subnet bad" in problem.where
+        assert state.config == PARSED_CONFIG
+
+    def test_unknown_gateway_is_a_problem(self, harness):
+        harness.put(config_with(gw_nodes="n1,n9"))
+        harness.put(node("n1", "10.0.0.1"))
+        (problem,) = harness.provider.read().problems
+        assert problem.found == '"n9", which is no Node'
+
+    def test_deleted_config_is_absent(self, harness):
+        harness.put(CONFIG)
+        harness.delete(CONFIG)
+        state = harness.provider.read()
+        assert (state.config, state.config_present, state.problems) == (None, False, ())
+
+    def test_source_away_and_back(self, harness):
+        harness.put(CONFIG)
+        before = harness.provider.read()
+        harness.take_away()
+        with pytest.raises(ProviderError):
+            harness.provider.read()
+        harness.bring_back()
+        assert harness.provider.read() == before
+
+    def test_watch_reports_every_change(self, harness):
+        with watching(harness.provider) as watcher:
+            for change in (
+                lambda: harness.put(CONFIG),
+                lambda: harness.put(config_with(auto_route="false")),
+                lambda: harness.delete(CONFIG),
+            ):
+                change()
+                assert watcher.wait_for(1)
+                watcher.settle()
+
+    def test_watch_is_silent_while_nothing_changes(self, harness):
+        harness.put(CONFIG)
+        with watching(harness.provider) as watcher:
+            harness.provider.read()
+            assert not watcher.wait_for(1, timeout_s=0.2)
+
+    def test_watch_stops_at_once(self, harness):
+        with watching(harness.provider) as watcher:
+            begin = time.monotonic()
+            watcher.stop.set()
+            watcher.thread.join(5)
+            assert time.monotonic() - begin < 0.5
+
+    def test_watch_survives_the_source_going_away(self, harness):
+        harness.put(CONFIG)
+        with watching(harness.provider) as watcher:
+            harness.take_away()
+            assert watcher.wait_for(1)
+            watcher.settle()
+            harness.bring_back()
+            assert watcher.wait_for(1)
+            watcher.settle()
+            harness.put(config_with(az_name="az9"))
+            assert watcher.wait_for(1)
+        assert harness.provider.read().config.az_name == "az9"
