@@ -31,6 +31,19 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         subprocess.run(["ovsdb-tool", "create", self.file, SCHEMAS[db]], check=True)
 
+    def listen(self) -> int:
+        """Also listen on a free TCP port of the loopback address; returns the port."""
+        appctl = ["ovs-appctl", "-t", f"{self.folder}/{self.db.name}.ctl"]
+        subprocess.run(
+            [*appctl, "ovsdb-server/add-remote", "ptcp:0:127.0.0.1"], check=True
+        )
+        log = subprocess.run(
+            ["ss", "-Hltnp"], check=True, capture_output=True, text=True
+        ).stdout
+        assert self._process is not None
+        mine = next(line for line in log.splitlines() if f"pid={self._process.pid}," in line)
+        return int(mine.split()[3].rsplit(":", 1)[1])
+
     def start(self) -> None:
         self._process = subprocess.Popen(
             [
@@ -41,13 +54,15 @@ class Server:
                 "-vconsole:off",
             ]
         )
-        wait_for(self.socket.exists)
+        wait_for(lambda: self.socket.exists() and (self.folder / f"{self.db.name}.ctl").exists())
 
     def stop(self, kill: bool = False) -> None:
         if self._process is not None:
             self._process.kill() if kill else self._process.terminate()
             self._process.wait()
             self._process = None
+            for left in (self.socket, self.folder / f"{self.db.name}.ctl"):
+                left.unlink(missing_ok=True)
 
     def transact(self, *operations: object) -> str:
         import json
@@ -70,14 +85,14 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 10.0, what: str
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Callable[[Db], Server]]:
+def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start servers; all are stopped at the end."""
     started: list[Server] = []
     # Unix socket paths are short (108 bytes, unix(7)); pytest's folders are not.
     short = Path(os.path.relpath(tmp_path)) if len(str(tmp_path)) > 80 else tmp_path
 
-    def start(db: Db) -> Server:
-        made = Server(short, db)
+    def start(db: Db, folder: Path | None = None) -> Server:
+        made = Server(folder or short, db)
         started.append(made)
         made.start()
         return made

@@ -50,6 +50,11 @@ class IcAccess:
         return self._current is None
 
     @property
+    def connecting(self) -> bool:
+        """Whether the first connection is still being made, and nothing has gone wrong yet."""
+        return self._current is not None and not self._current.ready and not self.error
+
+    @property
     def error(self) -> str:
         """Why those in use do not answer."""
         return self._current.error if self._current is not None else ""

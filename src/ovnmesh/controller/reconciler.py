@@ -151,6 +151,8 @@ class Reconciler:
 
     def _pass(self) -> tuple[float | None, PassReport]:
         self._read_input()
+        if self._site.connecting:
+            return None, PassReport("connecting", ())
         if not self._site.live:
             lost = self._site.error or "a database of the site does not answer"
             finding = Finding("site-unreachable", "NB, SB", f"{lost}; traffic is not affected")
@@ -195,6 +197,8 @@ class Reconciler:
         return delay, PassReport("standby", intent.findings, input_ok=intent.input_ok)
 
     def _act(self, intent: Intent) -> tuple[float | None, PassReport]:
+        if self._ic.connecting:
+            return None, PassReport("connecting", intent.findings, input_ok=intent.input_ok)
         moved = self._ic.try_move(lambda ic: self._plan_against(intent, ic))
         if not self._ic.live:
             return self._without_ic(intent, moved)
@@ -205,7 +209,7 @@ class Reconciler:
         delay = self._apply(plan)
         findings = (*intent.findings, *moved, *plan.findings)
         state = "refused" if plan.refused else "leaving" if intent.leave else "joined"
-        if plan.batches:
+        if plan.batches or plan.waiting:
             state = state if intent.leave else "joining"
         else:
             self._record(observed.nb, state, findings)

@@ -42,6 +42,11 @@ class SiteAccess:
         return self._links.live
 
     @property
+    def connecting(self) -> bool:
+        """Whether the first connection is still being made, and nothing has gone wrong yet."""
+        return not self._links.ready and not self._links.error
+
+    @property
     def error(self) -> str:
         """Why they do not answer."""
         return self._links.error

@@ -5,12 +5,23 @@ the run directory. Pure: takes text or mappings, returns values; names and addre
 from it by `topology`.
 """
 
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from ovnmesh.errors import ConfigError, Problem
 
@@ -18,6 +29,8 @@ MAX_SITES = 60
 """The join networks begin with 100.64.0.0/16 and stay in the shared space /10 (RFC 6598)."""
 MAX_NODES = 200
 """Nodes of a site have addresses .10 to .209 of its underlay network."""
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
 Protocol = Literal["ipv4", "ipv6", "dual"]
 
@@ -34,9 +47,37 @@ def _parse_cidrs(value: object) -> object:
     return tuple(ip_network(part) for part in parts)
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$")]
-"""A DNS label (RFC 1123), short enough for what is derived from it."""
+def _check_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise PydanticCustomError(
+            "name", "lower-case letters, digits and '-' inside, at most 32 characters (RFC 1123)"
+        )
+    return value
+
+
+def _check_count(limit: int) -> AfterValidator:
+    """Bound a tuple's length; pydantic's own bound also blames a tuple for its wrong members."""
+
+    def check(value: tuple[object, ...]) -> tuple[object, ...]:
+        if not 1 <= len(value) <= limit:
+            raise PydanticCustomError("count", f"from 1 to {limit} of them")
+        return value
+
+    return AfterValidator(check)
+
+
+def _nodes_tag(value: object) -> str:
+    return "names" if isinstance(value, list | tuple) else "count"
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
 Cidrs = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_parse_cidrs)]
+NodeCount = Annotated[int, Field(ge=1, le=MAX_NODES)]
+NodeNames = Annotated[tuple[Name, ...], _check_count(MAX_NODES)]
+Nodes = Annotated[
+    Annotated[NodeCount, Tag("count")] | Annotated[NodeNames, Tag("names")],
+    Discriminator(_nodes_tag),
+]
 
 
 class SiteSpec(BaseModel):
@@ -56,10 +97,7 @@ class SiteSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name | None = None
-    nodes: (
-        Annotated[int, Field(ge=1, le=MAX_NODES)]
-        | Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_NODES)]
-    ) = 3
+    nodes: Nodes = 3
     pods: Annotated[int, Field(ge=0, le=50)] = 1
     ovn_default: Cidrs | None = None
     join: Cidrs | None = None
@@ -79,7 +117,7 @@ class LabSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sites: Annotated[tuple[SiteSpec, ...], Field(min_length=1, max_length=MAX_SITES)]
+    sites: Annotated[tuple[SiteSpec, ...], _check_count(MAX_SITES)]
     ts_count: Annotated[int, Field(ge=1, le=16)] = 1
     protocol: Protocol = "ipv4"
 
@@ -164,6 +202,7 @@ def _expected(kind: str, location: tuple[int | str, ...]) -> str | None:
 
 
 def _field(location: tuple[int | str, ...]) -> str:
-    """Write a place in a document as ``sites[0].nodes``."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    """Write a place in a document as ``sites[0].nodes``, without the tags of `Nodes`."""
+    parts = (part for part in location if part not in ("count", "names"))
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return text.removeprefix(".")

@@ -219,8 +219,8 @@ class Lab:
 
     @property
     def ic_directory(self) -> Path:
-        """Where the interconnection databases' files are."""
-        return self.directory / "ic"
+        """Where the interconnection databases' files are; no site can have this name."""
+        return self.directory / "ic_db"
 
     @property
     def ic_nb(self) -> str:

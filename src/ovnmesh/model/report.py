@@ -14,8 +14,8 @@ class PassReport:
     """One pass.
 
     Attributes:
-        state: "idle", "joined", "joining", "leaving", "refused", "standby", "disconnected" or
-            "error".
+        state: "idle", "joined", "joining", "leaving", "refused", "standby", "connecting",
+            "disconnected" or "error".
         findings: what is worth telling.
         transactions: transactions made.
         duration_s: how long the pass took, in seconds.

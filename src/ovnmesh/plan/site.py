@@ -41,6 +41,7 @@ class Plan:
         run_ovn_ic: whether ovn-ic should run.
         pause_ovn_ic: stop ovn-ic while the batches are applied (it cannot follow a rename).
         refused: nothing may be done until somebody acts; the last good state stays.
+        waiting: transit switches that ovn-ic has yet to make here before we can connect.
     """
 
     batches: tuple[Batch, ...] = ()
@@ -48,6 +49,7 @@ class Plan:
     run_ovn_ic: bool = True
     pause_ovn_ic: bool = False
     refused: bool = False
+    waiting: tuple[str, ...] = ()
 
 
 def plan_site(desired: Desired, observed: Observed) -> Plan:
@@ -88,6 +90,7 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
             *check_deny_list([p for p in denied if p not in LINK_LOCAL], capabilities),
         ),
         pause_ovn_ic=renames(desired.az_name, observed),
+        waiting=tuple(ts for ts in endpoints if ts not in nb.switches),
     )
 
 

@@ -21,7 +21,7 @@ MAX_FILE_BYTES = 1024 * 1024
 """Largest file read; etcd and so Kubernetes accept objects up to about this size."""
 _MAX_DEPTH = 32
 # A file of that size made of manifests has about 50,000 events; one made of commas ten times more.
-_MAX_EVENTS = 150_000
+_MAX_EVENTS = 100_000
 _STRING_TAG = "tag:yaml.org,2002:str"
 _RESOLVER = Resolver()
 _TRUE = frozenset({"yes", "true", "on"})

@@ -1,0 +1,86 @@
+"""The command ``ovnmesh ic-db``: the documents' Interconnection Controller.
+
+Called by `main`. Only turns flags into settings and errors into exit codes; imports what it needs
+when it runs, so that other commands start fast.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def ic_db(
+    data_dir: Annotated[
+        Path, typer.Option(help="Database files; created, upgraded, kept.", resolve_path=True)
+    ] = Path("/etc/ovn"),
+    run_dir: Annotated[
+        Path, typer.Option(help="Sockets, pid files, ic-db.ready.", resolve_path=True)
+    ] = Path("/run/ovn"),
+    log_dir: Annotated[
+        Path | None, typer.Option(help="Log files of the servers.", resolve_path=True)
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="IP", help="Address to listen on [env: LOCAL_IP; default: ::]."),
+    ] = None,
+    nb_port: Annotated[
+        str | None, typer.Option(metavar="PORT", help="TCP port of IC-NB [default: 6645].")
+    ] = None,
+    sb_port: Annotated[
+        str | None, typer.Option(metavar="PORT", help="TCP port of IC-SB [default: 6646].")
+    ] = None,
+    ts_name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="First transit switch; the others append 1, 2, ... [env: TS_NAME; default: ts].",
+        ),
+    ] = None,
+    ts_count: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="How many transit switches [env: TS_NUM; default: 1]."),
+    ] = None,
+    ts_cidr: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CIDR[,CIDR]",
+            help="Subnet of the first switch, the others take the next ones "
+            "[env: TS_CIDR; default: 169.254.100.0/24 and/or fd00:a9fe:64::/112].",
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ipv4|ipv6|dual",
+            help="Protocols of the transit switches [env: PROTOCOL; default: ipv4].",
+        ),
+    ] = None,
+) -> None:
+    """Serve the interconnection databases (IC-NB, IC-SB) in the foreground.
+
+    Ends with 0 on SIGTERM or SIGINT, with 1 if the databases cannot be served or a server died,
+    with 2 if a flag or environment variable is wrong.
+    """
+    import logging
+
+    from ovnmesh.errors import ConfigError, IcDbError
+    from ovnmesh.icdb.server import serve
+    from ovnmesh.icdb.settings import Folders, parse_settings
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    flags = {
+        "address": address,
+        "nb-port": nb_port,
+        "sb-port": sb_port,
+        "ts-name": ts_name,
+        "ts-count": ts_count,
+        "ts-cidr": ts_cidr,
+        "protocol": protocol,
+    }
+    try:
+        serve(parse_settings(flags, os.environ, Folders(data_dir, run_dir, log_dir)))
+    except (ConfigError, IcDbError) as error:
+        typer.echo(f"ovnmesh ic-db: {error}", err=True)
+        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error

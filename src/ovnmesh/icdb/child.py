@@ -1,0 +1,199 @@
+"""One ovsdb-server in the foreground of its own: started, asked, opened to the world, ended.
+
+Called by `server`. The server first listens on its private socket only; `open_to_world` adds the
+rest, so that no site ever sees a database that is not filled. Must not restart a server that died:
+that is for systemd or Kubernetes.
+"""
+
+import json
+import logging
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from ovnmesh.config import Address
+from ovnmesh.errors import IcDbError
+from ovnmesh.icdb.files import Database, run_tool
+from ovnmesh.icdb.ports import describe_endpoint, find_listeners
+from ovnmesh.icdb.settings import Folders
+
+log = logging.getLogger(__name__)
+
+# A database of 100,000 routes loads in well under a minute.
+_START_TIMEOUT_S = 120.0
+_OPEN_TIMEOUT_S = 5.0
+_STOP_TIMEOUT_S = 5.0
+_POLL_S = 0.02
+_TAIL_LINES = 5
+
+
+class Child:
+    """A running ovsdb-server.
+
+    Args:
+        db: the database it serves.
+        folders: where file, sockets and logs are.
+        on_exit: called from another thread when the process has ended.
+
+    Raises:
+        IcDbError: a program is not installed.
+    """
+
+    def __init__(self, db: Database, folders: Folders, on_exit: Callable[[], None]) -> None:
+        self.db = db
+        self._run_dir = folders.run
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        try:
+            # A process group of its own: Ctrl-C is for us, we end the servers in order.
+            # Started by the main thread, whose end is what the parent-death signal stands for.
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", "--", *server_command(db, folders)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise IcDbError("setpriv: found no such program; install util-linux") from error
+        threading.Thread(target=self._forward_messages, args=(on_exit,), daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._process.pid
+
+    @property
+    def public_socket(self) -> str:
+        """Path of the socket that exists only once the database is filled."""
+        return str(self._run_dir / f"ovn_{self.db.short}.sock")
+
+    def wait_until_serving(self, cancelled: Callable[[], bool]) -> None:
+        """Wait until the database answers, and make sure of its global row.
+
+        Args:
+            cancelled: looked at all the time; ends the waiting.
+
+        Raises:
+            IcDbError: it died or does not answer.
+        """
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        table = self.db.global_table
+        while not cancelled():
+            try:
+                rows = self.transact([{"op": "select", "table": table, "where": []}])[0]["rows"]
+            except IcDbError as error:
+                if self._process.poll() is not None:
+                    raise IcDbError(self.describe_end()) from error
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_POLL_S)
+                continue
+            if not rows:
+                self.transact([{"op": "insert", "table": table, "row": {}}])
+            return
+
+    def transact(self, operations: Sequence[object]) -> list[dict[str, object]]:
+        """Run one transaction.
+
+        Args:
+            operations: as in RFC 7047, 5.2.
+
+        Returns:
+            A result for each operation.
+
+        Raises:
+            IcDbError: the server cannot be reached or refused.
+        """
+        private = f"unix:{self._run_dir / f'{self.db.base}.sock'}"
+        request = json.dumps([self.db.schema, *operations])
+        options = ("-vconsole:off", "--timeout=10")
+        results = json.loads(run_tool("ovsdb-client", *options, "transact", private, request))
+        for result in results:
+            if result is not None and "error" in result:
+                raise IcDbError(f"{self.db.schema} refused a transaction: {json.dumps(result)}")
+        return [result for result in results if result is not None]
+
+    def open_to_world(self, address: Address, port: int) -> None:
+        """Listen on TCP and on the public socket.
+
+        Args:
+            address: address to listen on.
+            port: TCP port.
+
+        Raises:
+            IcDbError: the server did not get the port.
+        """
+        endpoint = f"[{address}]" if address.version == 6 else str(address)
+        for remote in (f"ptcp:{port}:{endpoint}", f"punix:{self.public_socket}"):
+            control = str(self._run_dir / f"{self.db.base}.ctl")
+            run_tool("ovs-appctl", "-t", control, "ovsdb-server/add-remote", remote)
+        # The server only logs that it cannot listen.
+        deadline = time.monotonic() + _OPEN_TIMEOUT_S
+        while self.pid not in find_listeners(port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                where = describe_endpoint(address, port)
+                raise IcDbError(f"{self.db.schema} does not listen on {where}: {self._messages()}")
+            time.sleep(_POLL_S)
+
+    def describe_end(self) -> str:
+        """Why the server is no more, in words."""
+        status = self._process.wait()
+        how = f"ended with exit code {status}" if status >= 0 else f"was killed by signal {-status}"
+        return f"ovsdb-server of {self.db.schema} {how}: {self._messages()}"
+
+    def stop(self) -> None:
+        """End the server; it has written everything it acknowledged already."""
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            log.warning("ovsdb-server of %s does not end; killing it", self.db.schema)
+            self._process.kill()
+            self._process.wait()
+
+    def _messages(self) -> str:
+        return " | ".join(self._tail) or "it said nothing"
+
+    def _forward_messages(self, on_exit: Callable[[], None]) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as messages:
+            for line in messages:
+                # 2026-11-21T22:00:04Z|00001|ovsdb_server|ERR|text (ovs-vswitchd(8), Logging)
+                text = line.rstrip().split("|", 2)[-1]
+                self._tail.append(text)
+                log.warning("%s: %s", self.db.schema, text)
+        self._process.wait()
+        on_exit()
+
+
+def server_command(db: Database, folders: Folders) -> list[str]:
+    """The command line of an ovsdb-server.
+
+    Options are as ovn-ctl(8) gives them, so that connections and certificates that an existing
+    installation keeps in its database stay in force.
+
+    Args:
+        db: the database.
+        folders: where file, sockets and logs are.
+    """
+    base = folders.run / db.base
+    command = [
+        "ovsdb-server",
+        # Warnings come to us; that it ends on our SIGTERM is none.
+        *("-vconsole:warn", "-vsyslog:off", "-vfatal_signal:console:err"),
+        *(f"--unixctl={base}.ctl", f"--pidfile={base}.pid", f"--remote=punix:{base}.sock"),
+        f"--remote=db:{db.schema},{db.global_table},connections",
+        f"--private-key=db:{db.schema},SSL,private_key",
+        f"--certificate=db:{db.schema},SSL,certificate",
+        f"--ca-cert=db:{db.schema},SSL,ca_cert",
+        f"--ssl-protocols=db:{db.schema},SSL,ssl_protocols",
+        f"--ssl-ciphers=db:{db.schema},SSL,ssl_ciphers",
+    ]
+    if folders.log:
+        log_file = folders.log / f"ovsdb-server-{db.short.replace('_', '-')}.log"
+        command += [f"--log-file={log_file}", "-vfile:info"]
+    return [*command, str(db.file(folders.data))]

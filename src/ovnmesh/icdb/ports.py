@@ -1,0 +1,96 @@
+"""Who listens on a TCP port of this machine.
+
+Called by `server`, before it starts (is the port free?) and after (did the server get it?).
+Must not keep a port or end anybody. Source of the formats: proc(5), proc_pid_net(5).
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ovnmesh.config import Address
+from ovnmesh.errors import IcDbError
+
+# State of a listening socket in /proc/net/tcp (TCP_LISTEN, include/net/tcp_states.h).
+_LISTEN = "0A"
+
+
+def describe_endpoint(address: Address, port: int) -> str:
+    """An address and port in OVSDB's notation: ``[::]:6645``."""
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def is_port_busy(address: Address, port: int) -> bool:
+    """Whether somebody listens on an address and port.
+
+    Raises:
+        IcDbError: this machine cannot listen on the address at all.
+    """
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                # As OVS does: an IPv6 wildcard socket takes IPv4 connections as well.
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            probe.bind((str(address), port))
+            probe.listen()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return True
+        raise IcDbError(
+            f"--address {address}, port {port}: found {error.strerror}; expected an address of "
+            "this machine (0.0.0.0 for all IPv4 addresses, where IPv6 is off)"
+        ) from error
+    return False
+
+
+def find_listeners(port: int) -> tuple[int, ...]:
+    """Processes that listen on a port; only those that this user may look into."""
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    return tuple(pid for pid in _all_pids() if sockets and sockets & set(_open_files(pid)))
+
+
+def describe_process(pid: int) -> str:
+    """A process in words: ``pid 42 (ovsdb-server)``; 0 is one in another pid namespace."""
+    if not pid:
+        return "a process of another container"
+    try:
+        return f"pid {pid} ({Path(f'/proc/{pid}/comm').read_text().strip()})"
+    except OSError:
+        return f"pid {pid}"
+
+
+def describe_processes(pids: Iterable[int]) -> str:
+    """Some processes in words; none are "another process"."""
+    return ", ".join(describe_process(pid) for pid in pids) or "another process"
+
+
+def _listening_inodes(port: int) -> Iterator[str]:
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            columns = line.split()
+            if columns[3] == _LISTEN and int(columns[1].rpartition(":")[2], 16) == port:
+                yield columns[9]
+
+
+def _all_pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdecimal())
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    try:
+        descriptors = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return
+    for descriptor in descriptors:
+        try:
+            yield os.readlink(f"/proc/{pid}/fd/{descriptor}")
+        except OSError:
+            continue

@@ -1,0 +1,101 @@
+"""Which transit switches to create or complete, as one OVSDB transaction.
+
+Called by `server`. Pure. Must never delete or renumber a switch: sites live on it, and one that
+disappears from IC-NB is deleted by ovn-ic in every site.
+"""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.config import Network
+from ovnmesh.errors import IcDbError
+from ovnmesh.icdb.settings import TransitSwitch
+
+Operation = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchPlan:
+    """What to do about the transit switches.
+
+    Attributes:
+        operations: of one transaction on OVN_IC_Northbound (RFC 7047, 5.2); none if all is well.
+        changes: the same in words.
+        warnings: differences that are left as they are.
+    """
+
+    operations: tuple[Operation, ...]
+    changes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def plan_switches(wanted: Sequence[TransitSwitch], stored: Mapping[str, str | None]) -> SwitchPlan:
+    """Compare what is wanted with what is stored.
+
+    Args:
+        wanted: the switches of the settings.
+        stored: ``external_ids:subnet`` by name of every switch there is, None where it has none.
+
+    Raises:
+        IcDbError: a new subnet would overlap that of another switch.
+    """
+    operations: list[Operation] = []
+    changes, warnings = [], []
+    for switch in wanted:
+        subnet = stored.get(switch.name)
+        if subnet and _parse_subnet(subnet) != set(switch.cidrs):
+            warnings.append(
+                f"transit switch {switch.name} keeps its subnet {subnet}, although "
+                f"{switch.subnet} is asked for: sites have addresses of it"
+            )
+        if subnet:
+            continue
+        _refuse_overlap(switch, stored)
+        ids = ["map", [[keys.TS_SUBNET, switch.subnet]]]
+        if switch.name in stored:
+            operations.append(
+                {
+                    "op": "mutate",
+                    "table": "Transit_Switch",
+                    "where": [["name", "==", switch.name]],
+                    "mutations": [["external_ids", "insert", ids]],
+                }
+            )
+        else:
+            row = {"name": switch.name, "external_ids": ids}
+            operations.append({"op": "insert", "table": "Transit_Switch", "row": row})
+        changes.append(f"{switch.name} ({switch.subnet})")
+    return SwitchPlan(tuple(operations), tuple(changes), tuple(warnings))
+
+
+def _refuse_overlap(switch: TransitSwitch, stored: Mapping[str, str | None]) -> None:
+    # Equal networks on two switches even crash ovn-ic (before 24.03.6, 24.09.3 and 25.03.0).
+    for other, subnet in stored.items():
+        for network in _parse_subnet(subnet or ""):
+            if any(_overlap(network, cidr) for cidr in switch.cidrs):
+                raise IcDbError(
+                    f"transit switch {switch.name}: found subnet {switch.subnet}, which overlaps "
+                    f"{subnet} of transit switch {other}; expected a subnet of its own; choose "
+                    "one with --ts-cidr, or keep the name with --ts-name"
+                )
+
+
+def _overlap(one: Network, other: Network) -> bool:
+    if isinstance(one, ipaddress.IPv4Network) and isinstance(other, ipaddress.IPv4Network):
+        return one.overlaps(other)
+    if isinstance(one, ipaddress.IPv6Network) and isinstance(other, ipaddress.IPv6Network):
+        return one.overlaps(other)
+    return False
+
+
+def _parse_subnet(subnet: str) -> set[Network]:
+    """Networks of a stored subnet, which anybody may have written."""
+    networks: set[Network] = set()
+    for entry in subnet.split(","):
+        try:
+            networks.add(ipaddress.ip_network(entry.strip(), strict=False))
+        except ValueError:
+            continue
+    return networks
