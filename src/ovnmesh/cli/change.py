@@ -24,6 +24,7 @@ from ovnmesh.plan.leave import joined, plan_leave
 from ovnmesh.plan.manual import plan_route_add, plan_route_delete
 
 route_app = typer.Typer(
+    add_completion=False,
     no_args_is_help=True,
     help='Manual routes, for sites whose auto-route is "false".',
 )

@@ -1,7 +1,7 @@
 """The command ``ovnmesh ic-db``: the documents' Interconnection Controller.
 
-Called by `main`. Only turns flags into settings and errors into exit codes; imports what it needs
-when it runs, so that other commands start fast.
+Called by `main`, which turns errors into exit codes. Only hands flags and environment on; imports
+what it needs when it runs, so that other commands start fast.
 """
 
 import os
@@ -62,14 +62,16 @@ def ic_db(
 
     Ends with 0 on SIGTERM or SIGINT, with 1 if the databases cannot be served or a server died,
     with 2 if a flag or environment variable is wrong.
+
+    Example: ovnmesh ic-db --address 192.168.65.3 --ts-count 2
     """
     import logging
 
-    from ovnmesh.errors import ConfigError, IcDbError
     from ovnmesh.icdb.server import serve
     from ovnmesh.icdb.settings import Folders, parse_settings
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    style = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=style)
     flags = {
         "address": address,
         "nb-port": nb_port,
@@ -79,8 +81,4 @@ def ic_db(
         "ts-cidr": ts_cidr,
         "protocol": protocol,
     }
-    try:
-        serve(parse_settings(flags, os.environ, Folders(data_dir, run_dir, log_dir)))
-    except (ConfigError, IcDbError) as error:
-        typer.echo(f"ovnmesh ic-db: {error}", err=True)
-        raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from error
+    serve(parse_settings(flags, os.environ, Folders(data_dir, run_dir, log_dir)))

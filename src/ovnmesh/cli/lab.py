@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,12 +17,14 @@ from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
 from ovnmesh.errors import LabError, OvnmeshError
 from ovnmesh.host.process import in_netns
-from ovnmesh.lab import teardown
-from ovnmesh.lab.manifests import parse_manifests
-from ovnmesh.lab.ping import PingResult
-from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import LabSpec, parse_spec_text, uniform_spec
-from ovnmesh.lab.state import site_entry
+
+# What a lab is built with takes longer to import than all else together, and every command of
+# ovnmesh imports this module: so each command here imports it when it runs.
+if TYPE_CHECKING:
+    from ovnmesh.lab.manifests import Manifest
+    from ovnmesh.lab.ping import PingResult
+    from ovnmesh.lab.runner import LabRunner
+    from ovnmesh.lab.spec import LabSpec
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,6 +67,12 @@ def _guarded() -> Iterator[None]:
         raise typer.Exit(1) from exc
 
 
+def _load(directory: Path) -> "LabRunner":
+    from ovnmesh.lab.runner import LabRunner
+
+    return LabRunner.load(directory)
+
+
 @app.command(epilog="Example: ovnmesh lab up --sites 2 --nodes 3 --pods 1")
 def up(
     sites: Annotated[int | None, typer.Option(min=1, help="Number of sites. [default: 2]")] = None,
@@ -89,6 +97,9 @@ def up(
     directory: Directory = _DIRECTORY,
 ) -> None:
     """Start a lab and wait until its sites are connected."""
+    from ovnmesh.lab.runner import LabRunner
+    from ovnmesh.lab.spec import uniform_spec
+
     given: dict[str, Any] = {
         "sites": sites,
         "nodes": nodes,
@@ -109,7 +120,9 @@ def up(
     output.stderr().print(f"lab {runner.directory} is up in {total_s:.1f} s: {phases}")
 
 
-def _read_topology(filename: Path, given: dict[str, Any]) -> LabSpec:
+def _read_topology(filename: Path, given: dict[str, Any]) -> "LabSpec":
+    from ovnmesh.lab.spec import parse_spec_text
+
     both = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
     if both:
         raise LabError(f"--filename with {', '.join(both)}: write them into {filename} instead")
@@ -123,9 +136,17 @@ def _read(filename: str) -> str:
         raise LabError(f"{filename}: cannot be read: {exc}") from exc
 
 
+def _read_manifests(filename: str) -> "tuple[Manifest, ...]":
+    from ovnmesh.lab.manifests import parse_manifests
+
+    return parse_manifests(_read(filename), filename)
+
+
 @app.command(epilog="Example: ovnmesh lab down")
 def down(directory: Directory = _DIRECTORY) -> None:
     """Remove a lab, whatever is left of it: processes, namespaces, links and files."""
+    from ovnmesh.lab import teardown
+
     with _guarded():
         removed = teardown.down(directory)
     if removed.namespaces or removed.directory:
@@ -141,7 +162,7 @@ def down(directory: Directory = _DIRECTORY) -> None:
 def status(form: OutputForm = Output.TABLE, directory: Directory = _DIRECTORY) -> None:
     """Show sites, nodes and pods with their addresses and namespaces, and what does not run."""
     with _guarded():
-        description = LabRunner.load(directory).status()
+        description = _load(directory).status()
     if form is Output.JSON:
         output.emit_json(description)
         return
@@ -183,7 +204,7 @@ def execute(
 ) -> None:
     """Run a command in a pod's, node's or other namespace."""
     with _guarded():
-        argv = in_netns(command, LabRunner.load(directory).netns_of(target))
+        argv = in_netns(command, _load(directory).netns_of(target))
         os.execvp(argv[0], argv)
 
 
@@ -198,7 +219,7 @@ def ping(
 ) -> None:
     """Ping and count what is lost; exits 1 if anything was."""
     with _guarded():
-        result = LabRunner.load(directory).ping(source, target, count, interval_ms)
+        result = _load(directory).ping(source, target, count, interval_ms)
     if form is Output.JSON:
         output.emit_json(_ping_data(result))
     else:
@@ -210,7 +231,7 @@ def ping(
         raise typer.Exit(1)
 
 
-def _ping_data(result: PingResult) -> dict[str, float]:
+def _ping_data(result: "PingResult") -> dict[str, float]:
     return {
         "sent": result.sent,
         "received": result.received,
@@ -223,8 +244,8 @@ def _ping_data(result: PingResult) -> dict[str, float]:
 def apply(site: SiteName, filename: ManifestFile, directory: Directory = _DIRECTORY) -> None:
     """Apply manifests to a site; a Subnet becomes a switch, as Kube-OVN would make it."""
     with _guarded():
-        documents = parse_manifests(_read(filename), filename)
-        for line in LabRunner.load(directory).apply(site, documents) or ("unchanged",):
+        documents = _read_manifests(filename)
+        for line in _load(directory).apply(site, documents) or ("unchanged",):
             output.stdout().print(line)
 
 
@@ -232,8 +253,8 @@ def apply(site: SiteName, filename: ManifestFile, directory: Directory = _DIRECT
 def delete(site: SiteName, filename: ManifestFile, directory: Directory = _DIRECTORY) -> None:
     """Delete manifests from a site, and the switches of its Subnets."""
     with _guarded():
-        documents = parse_manifests(_read(filename), filename)
-        for line in LabRunner.load(directory).delete(site, documents) or ("nothing to delete",):
+        documents = _read_manifests(filename)
+        for line in _load(directory).delete(site, documents) or ("nothing to delete",):
             output.stdout().print(line)
 
 
@@ -241,8 +262,7 @@ def delete(site: SiteName, filename: ManifestFile, directory: Directory = _DIREC
 def env(site: SiteName, directory: Directory = _DIRECTORY) -> None:
     """Print variables by which ovn-nbctl, ovn-sbctl and the others find a site's databases."""
     with _guarded():
-        lab = LabRunner.load(directory).lab
-        entry = site_entry(lab, lab.site(site))
+        entry = _load(directory).connections(site)
     for variable, key in (
         ("OVN_NB_DB", "nb"),
         ("OVN_SB_DB", "sb"),
@@ -260,7 +280,7 @@ def fault_link(
 ) -> None:
     """Pull the underlay cable of a node."""
     with _guarded():
-        LabRunner.load(directory).fault_link(node, heal=heal)
+        _load(directory).fault_link(node, heal=heal)
 
 
 @fault_app.command("kill", epilog="Example: ovnmesh lab fault kill az1/az1-gw ovs-vswitchd")
@@ -280,7 +300,7 @@ def fault_kill(
 ) -> None:
     """Kill a daemon with SIGKILL; --heal starts it again."""
     with _guarded():
-        LabRunner.load(directory).fault_kill(target, daemon, heal=heal)
+        _load(directory).fault_kill(target, daemon, heal=heal)
 
 
 @fault_app.command("ic", epilog="Example: ovnmesh lab fault ic az1")
@@ -291,7 +311,7 @@ def fault_ic(
 ) -> None:
     """Cut a site, or all, off the interconnection databases; traffic between nodes goes on."""
     with _guarded():
-        LabRunner.load(directory).fault_ic(site, heal=heal)
+        _load(directory).fault_ic(site, heal=heal)
 
 
 @pod_app.command("add", epilog="Example: ovnmesh lab pod add az1/web --node az1-n1 --subnet prod")
@@ -304,7 +324,7 @@ def pod_add(
     """Add a pod."""
     site, _, name = pod.partition("/")
     with _guarded():
-        added = LabRunner.load(directory).add_pod(site, name, node, subnet)
+        added = _load(directory).add_pod(site, name, node, subnet)
     output.stdout().print(f"{pod} {' '.join(str(a.ip) for a in added.addresses)} {added.netns}")
 
 
@@ -315,4 +335,4 @@ def pod_delete(
     """Delete a pod that was added."""
     site, _, name = pod.partition("/")
     with _guarded():
-        LabRunner.load(directory).delete_pod(site, name)
+        _load(directory).delete_pod(site, name)

@@ -1,33 +1,60 @@
-"""The `ovnmesh` command: registers the groups, turns errors into messages and exit codes.
+"""The `ovnmesh` command: finds the commands, turns errors into messages and exit codes.
 
-Called by the console script and `python -m ovnmesh`. Exit codes: 0 well, 1 unhealthy or failed,
-2 wrong usage or input.
+Called by the console script and `python -m ovnmesh`. A command's module is imported only when it
+is used: an agent must not carry the lab in memory. Exit codes: 0 well, 1 unhealthy or failed, 2
+wrong usage or input.
 """
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from ovnmesh import __version__
-from ovnmesh.cli import change, daemons, ic_db, lab, output, status
 from ovnmesh.errors import ConfigError, OvnmeshError
 
+#: Where each command lives: module and attribute, a function or a `typer.Typer`.
+COMMANDS = {
+    "status": ("ovnmesh.cli.status", "status"),
+    "routes": ("ovnmesh.cli.status", "routes"),
+    "route": ("ovnmesh.cli.change", "route_app"),
+    "leave": ("ovnmesh.cli.change", "leave"),
+    "ic-db": ("ovnmesh.cli.ic_db", "ic_db"),
+    "controller": ("ovnmesh.cli.daemons", "controller"),
+    "agent": ("ovnmesh.cli.daemons", "agent"),
+    "lab": ("ovnmesh.cli.lab", "app"),
+}
+
+
+class _Commands(TyperGroup):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name]
+        found = getattr(import_module(module), attribute)
+        if not isinstance(found, typer.Typer):
+            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single.command(cmd_name)(found)
+            found = single
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Connect OVN networks: pods and VMs of different clusters reach each other by their own "
-    "addresses.",
     pretty_exceptions_enable=False,
 )
-app.command("ic-db")(ic_db.ic_db)
-app.command("controller")(daemons.controller)
-app.command("agent")(daemons.agent)
-app.command("status")(status.status)
-app.command("routes")(status.routes)
-app.command("leave")(change.leave)
-app.add_typer(change.route_app, name="route")
-app.add_typer(lab.app, name="lab")
 
 
 def _version(wanted: bool) -> None:
@@ -43,16 +70,21 @@ def _root(
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    pass
+    """Connect OVN networks: pods and VMs reach each other by their own addresses."""
 
 
 def main() -> None:
     """Run the command line."""
     try:
-        app()
+        app(prog_name="ovnmesh")
     except ConfigError as exc:
-        output.error(exc)
-        sys.exit(2)
+        _fail(exc, 2)
     except OvnmeshError as exc:
-        output.error(exc)
-        sys.exit(1)
+        _fail(exc, 1)
+
+
+def _fail(exc: OvnmeshError, code: int) -> None:
+    from ovnmesh.cli import output
+
+    output.error(exc)
+    sys.exit(code)

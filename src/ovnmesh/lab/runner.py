@@ -17,7 +17,14 @@ from ovnmesh.lab.boot import Progress
 from ovnmesh.lab.layout import compute_lab, compute_pod
 from ovnmesh.lab.ping import PingResult, PingTrain, ping_count
 from ovnmesh.lab.spec import LabSpec
-from ovnmesh.lab.state import AddedPod, LabState, create_state, load_state, save_state
+from ovnmesh.lab.state import (
+    AddedPod,
+    LabState,
+    create_state,
+    load_state,
+    save_state,
+    site_entry,
+)
 from ovnmesh.lab.topology import JOIN, OVN_DEFAULT, Network, Pod, Site, Subnet
 
 
@@ -81,6 +88,14 @@ class LabRunner:
             teardown.down(directory)
             raise
         return runner
+
+    def connections(self, site: str) -> dict[str, str]:
+        """Connections to a site's databases: ``nb``, ``sb``, ``ic_nb``, ``ic_sb``, as in sites.yaml.
+
+        Raises:
+            LabError: there is no such site.
+        """
+        return site_entry(self.lab, self.lab.site(site))
 
     def netns_of(self, target: str) -> str:
         """Namespace of ``SITE/POD``, ``SITE/NODE``, ``SITE/control``, ``ic`` or ``router``.
