@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Server, wait_for
+from servers import Server, wait_for
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.controller.reconciler import Reconciler

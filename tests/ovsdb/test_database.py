@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from conftest import wait_for
+from servers import wait_for
 
 from ovnmesh.errors import OvsdbRejected, OvsdbUnavailable, StalePlan
 from ovnmesh.ovsdb.database import Database

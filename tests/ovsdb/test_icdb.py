@@ -13,15 +13,15 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from icdb_files import make_file, older_schema
 
-from ovnmesh.errors import ConfigError, IcDbError
-from ovnmesh.icdb.files import DATABASES, IC_NB, IC_SB, prepare_files, scan_log
-from ovnmesh.icdb.settings import Folders, TransitSwitch, parse_settings
-from ovnmesh.icdb.switches import plan_switches
+from ovnmesh.errors import IcDbError
+from ovnmesh.icdb import server
+from ovnmesh.icdb.files import DATABASES, IC_NB
+from ovnmesh.icdb.settings import Folders, parse_settings
 
 NB = "OVN_IC_Northbound"
 SB = "OVN_IC_Southbound"
@@ -267,33 +267,49 @@ def test_ipv6_address(make):
     assert f"[::1]:{one.nb_port}" in one.output()
 
 
-def test_log_directory(make, tmp_path):
-    one = make().start("--log-dir", str(tmp_path / "log"))
-    logs = {path.name for path in (tmp_path / "log").iterdir()}
-    assert logs == {"ovsdb-server-ic-nb.log", "ovsdb-server-ic-sb.log"}
-    assert one.stop() == 0
-
-
-def test_systemd_is_told(make, tmp_path):
+def test_log_directory_and_systemd(make, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
         notify.settimeout(5)
-        one = make().start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+        env = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        one = make().start("--log-dir", str(tmp_path / "log"), **env)
         assert notify.recv(100) == b"READY=1"
         one.stop()
         assert notify.recv(100) == b"STOPPING=1"
+    logs = {path.name for path in (tmp_path / "log").iterdir()}
+    assert logs == {"ovsdb-server-ic-nb.log", "ovsdb-server-ic-sb.log"}
 
 
-@pytest.mark.parametrize("which", ["nb", "sb"])
-def test_used_port(make, which):
+def test_used_port(make):
     one = make()
-    port = getattr(one, f"{which}_port")
-    with socket.create_server(("127.0.0.1", port)):
+    with socket.create_server(("127.0.0.1", one.nb_port)):
         code, output = one.fail()
     assert code == 1
-    assert f"port {port}: found pid {os.getpid()} (" in output
-    assert f"--{which}-port" in output
+    assert f"port {one.nb_port}: found pid {os.getpid()} (" in output
+    assert "--nb-port" in output
     assert not one.data.exists(), "nothing may be touched"
+
+
+@pytest.fixture
+def conflict(monkeypatch):
+    """What `refuse_what_is_in_use` says about an instance, at once."""
+    monkeypatch.setattr(server, "_PATIENCE_S", 0)
+
+    def conflict_of(one):
+        flags = {"address": "127.0.0.1"}
+        flags |= {"nb-port": str(one.nb_port), "sb-port": str(one.sb_port)}
+        settings = parse_settings(flags, {}, Folders(one.data, one.run, None))
+        with pytest.raises(IcDbError) as caught:
+            server.refuse_what_is_in_use(settings)
+        return str(caught.value)
+
+    return conflict_of
+
+
+def test_used_port_of_the_other_database(make, conflict):
+    one = make()
+    with socket.create_server(("127.0.0.1", one.sb_port)):
+        assert f"port {one.sb_port}: found pid {os.getpid()} (" in conflict(one)
 
 
 def test_foreign_address(make):
@@ -302,40 +318,18 @@ def test_foreign_address(make):
     assert "expected an address of this machine" in output
 
 
-def test_second_start_on_the_same_files(make):
+def test_second_start_on_the_same_files_or_run_directory(make, conflict):
     one = make().start()
+    pid = one.servers()[0]
     two = make("two", data=one.data)
     code, output = two.fail()
     assert code == 1
-    assert f"found it locked by pid {one.servers()[0]} (ovsdb-server)" in output
-    assert one.switches() == {"ts": "169.254.100.0/24"}
-
-
-def test_second_start_in_the_same_run_directory(make):
-    one = make().start()
-    two = make("two")
-    two.run = one.run
-    code = two.spawn().process.wait(15)
-    assert code == 1
-    assert f"found a running server, pid {one.servers()[0]}" in two.output()
+    assert f"found it locked by pid {pid} (ovsdb-server)" in output
+    three = make("three")
+    three.run = one.run
+    assert f"found a running server, pid {pid} (ovsdb-server)" in conflict(three)
     assert one.ready.exists()
-    assert one.switches()
-
-
-def older_schema(db, tmp_path, version="0.9.0"):
-    """The installed schema with another version and without a column that it has."""
-    schema = json.loads(db.schema_file.read_text())
-    schema["version"] = version
-    del schema["cksum"]
-    del schema["tables"][db.global_table]["columns"]["options"]
-    path = tmp_path / f"{db.short}-{version}.ovsschema"
-    path.write_text(json.dumps(schema))
-    return path
-
-
-def make_file(db, data, schema):
-    data.mkdir(exist_ok=True)
-    subprocess.run(["ovsdb-tool", "create", db.file(data), schema], check=True)
+    assert one.switches() == {"ts": "169.254.100.0/24"}
 
 
 def test_upgrade_of_an_older_schema(make, tmp_path):
@@ -363,99 +357,14 @@ def test_upgrade_of_an_older_schema(make, tmp_path):
     assert len(list(one.data.glob("*.backup*"))) == 2
 
 
-def refused(data):
-    """What `prepare_files` says, having left every file as it was."""
-    before = {path: path.read_bytes() for path in data.iterdir()}
-    with pytest.raises(IcDbError) as caught:
-        prepare_files(data, datetime.now(UTC))
-    after = {path: path.read_bytes() for path in data.iterdir() if "lock" not in path.name}
-    assert after == {path: text for path, text in before.items() if "lock" not in path.name}
-    return str(caught.value)
-
-
-@pytest.fixture
-def data(tmp_path):
-    """A data directory with both files, and three transit switches in IC-NB."""
-    folder = tmp_path / "data"
+def test_damage_is_reported_by_the_command(make):
+    one = make()
     for db in DATABASES:
-        make_file(db, folder, db.schema_file)
-    for name in ("ts", "ts1", "ts2"):
-        insert = [NB, {"op": "insert", "table": "Transit_Switch", "row": {"name": name}}]
-        subprocess.run(
-            ["ovsdb-tool", "transact", IC_NB.file(folder), json.dumps(insert)],
-            check=True,
-            capture_output=True,
-        )
-    return folder
-
-
-def test_newer_schema_is_refused(data, tmp_path):
-    IC_SB.file(data).unlink()
-    make_file(IC_SB, data, older_schema(IC_SB, tmp_path, "9.0.0"))
-    message = refused(data)
-    assert "ovn_ic_sb_db.db: found schema version 9.0.0; expected" in message
-
-
-@pytest.mark.parametrize(
-    ("content", "found"),
-    [
-        (b"", "damage at byte 0 of 0"),
-        (b"garbage\n", "damage at byte 0 of 8"),
-        (b"OVSDB JSON 5 " + b"0" * 40 + b"\n{}", "damage at byte 0"),
-        (b"OVSDB CLUSTER 3 " + b"0" * 40 + b"\n{}\n", "a member of a RAFT cluster"),
-    ],
-)
-def test_what_is_no_database_is_refused(data, content, found):
-    IC_NB.file(data).write_bytes(content)
-    assert found in refused(data)
-
-
-def test_damage_in_the_middle_is_refused(data):
-    """ovsdb-server would start, and lose the two later records with its next write."""
-    file = IC_NB.file(data)
-    file.write_bytes(file.read_bytes().replace(b'"ts1"', b'"xxx"'))
-    assert "damage at byte" in refused(data)
-
-
-def test_damage_is_reported_by_the_command(make, data):
-    IC_NB.file(data).write_bytes(b"garbage\n")
-    one = make(data=data)
+        make_file(db, one.data, db.schema_file)
+    IC_NB.file(one.data).write_bytes(b"garbage\n")
     code, output = one.fail()
     assert code == 1
     assert "found damage at byte 0 of 8" in output
-
-
-@pytest.mark.parametrize("lost", [1, 20, 115, 150])
-def test_write_that_a_crash_cut_off_is_dropped_and_copied(data, lost):
-    file = IC_NB.file(data)
-    whole = file.read_bytes()
-    torn = whole[:-lost]
-    file.write_bytes(torn)
-    prepare_files(data, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
-    assert whole.startswith(file.read_bytes())
-    assert scan_log(file.read_bytes())[0] == len(file.read_bytes())
-    assert b'"ts1"' in file.read_bytes()
-    assert (data / "ovn_ic_nb_db.db.torn-20260102T030405").read_bytes() == torn
-
-
-def test_one_file_without_the_other_is_refused(data):
-    IC_SB.file(data).unlink()
-    assert "found ovn_ic_nb_db.db without ovn_ic_sb_db.db" in refused(data)
-
-
-def test_swapped_files_are_refused(data):
-    nb, sb = (db.file(data) for db in DATABASES)
-    scratch = data / "scratch"
-    nb.rename(scratch)
-    sb.rename(nb)
-    scratch.rename(sb)
-    assert "found database OVN_IC_Southbound; expected OVN_IC_Northbound" in refused(data)
-
-
-def test_data_directory_that_is_a_file(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(IcDbError, match="expected to read and write there"):
-        prepare_files(tmp_path / "file", datetime.now(UTC))
 
 
 def test_kill_9_leaves_no_server_and_a_restart_at_once_works(make):
@@ -488,107 +397,3 @@ def test_wrong_settings_are_exit_code_2(make):
     assert 'NODE_IPS (environment): found "10.0.0.1,10.0.0.2"; expected one instance' in output
     assert '--ts-count: found "0"' in output
     assert 'PROTOCOL (environment): found "ipv5"' in output
-
-
-# --- settings and switches: pure -----------------------------------------------------------------
-
-
-def settings_of(env=None, **flags):
-    return parse_settings(
-        {name.replace("_", "-"): value for name, value in flags.items()}, env or {}, Folders()
-    )
-
-
-def subnets_of(env=None, **flags):
-    return {switch.name: switch.subnet for switch in settings_of(env, **flags).switches}
-
-
-def test_defaults():
-    settings = settings_of()
-    assert (str(settings.address), settings.nb_port, settings.sb_port) == ("::", 6645, 6646)
-    assert settings.folders == Folders(Path("/etc/ovn"), Path("/run/ovn"), None)
-    assert subnets_of() == {"ts": "169.254.100.0/24"}
-
-
-def test_names_and_subnets_of_further_switches():
-    assert subnets_of(ts_count="2", protocol="ipv6") == {
-        "ts": "fd00:a9fe:64::/112",
-        "ts1": "fd00:a9fe:65::/112",
-    }
-    assert subnets_of(ts_count="2", protocol="dual") == {
-        "ts": "169.254.100.0/24,fd00:a9fe:64::/112",
-        "ts1": "169.254.101.0/24,fd00:a9fe:65::/112",
-    }
-    many = subnets_of(ts_count="128")
-    assert many["ts127"] == "169.254.227.0/24"
-
-
-def test_flags_win_over_the_environment_and_empty_is_unset():
-    env = {"TS_NAME": "x", "TS_NUM": "3", "PROTOCOL": "ipv6", "LOCAL_IP": "10.0.0.1", "TS_CIDR": ""}
-    settings = settings_of(env, ts_name="y", ts_count="1", protocol="ipv4", address="10.0.0.2")
-    assert str(settings.address) == "10.0.0.2"
-    assert settings.switches == (settings.switches[0],)
-    assert (settings.switches[0].name, settings.switches[0].subnet) == ("y", "169.254.100.0/24")
-
-
-def test_protocol_follows_the_subnet():
-    assert subnets_of(ts_cidr="fd00::/64") == {"ts": "fd00::/64"}
-    assert subnets_of(ts_cidr="10.0.0.0/24, fd00::/64") == {"ts": "10.0.0.0/24,fd00::/64"}
-
-
-@pytest.mark.parametrize(
-    ("flags", "env", "where", "text"),
-    [
-        ({"nb_port": "0"}, {}, "--nb-port", "1 to 65535"),
-        ({"sb_port": "65536"}, {}, "--sb-port", "1 to 65535"),
-        ({"sb_port": "6645"}, {}, "--sb-port", "another port"),
-        ({"nb_port": "x"}, {}, "--nb-port", '"x"'),
-        ({"address": "localhost"}, {}, "--address", "IPv4 or IPv6"),
-        ({"address": "[::]"}, {}, "--address", "without brackets"),
-        ({}, {"LOCAL_IP": "eth0"}, "LOCAL_IP (environment)", '"eth0"'),
-        ({"ts_count": "129"}, {}, "--ts-count", "1 to 128"),
-        ({}, {"TS_NUM": "ts"}, "TS_NUM (environment)", '"ts"'),
-        ({"ts_name": "t s"}, {}, "--ts-name", "a space at position 2"),
-        ({"ts_name": ""}, {}, "--ts-name", "an empty name"),
-        ({}, {"TS_CIDR": "10.0.0.1/24"}, "TS_CIDR (environment)", '"10.0.0.0/24"'),
-        ({"ts_cidr": "10.0.0.0"}, {}, "--ts-cidr", "prefix length"),
-        ({"ts_cidr": "10.0.0.0/31"}, {}, "--ts-cidr", "4 or more"),
-        ({"ts_cidr": "127.0.0.0/24"}, {}, "--ts-cidr", "unicast"),
-        ({"ts_cidr": "224.0.0.0/24"}, {}, "--ts-cidr", "unicast"),
-        ({"ts_cidr": "fe80:a9fe:64::/112"}, {}, "--ts-cidr", "learns no routes via link-local"),
-        ({"ts_cidr": "10.0.0.0/24,10.1.0.0/24"}, {}, "--ts-cidr", "at most one IPv4"),
-        ({"ts_cidr": "10.0.0.0/24", "protocol": "dual"}, {}, "--ts-cidr", 'protocol "dual"'),
-        ({"ts_cidr": "255.255.255.0/24", "ts_count": "2"}, {}, "--ts-cidr", "do not suffice"),
-        ({"protocol": "IPv4"}, {}, "--protocol", '"ipv4", "ipv6" or "dual"'),
-        ({}, {"NODE_IPS": "10.0.0.1, 10.0.0.2"}, "NODE_IPS (environment)", "not offered yet"),
-        ({}, {"LEADER_IP": "10.0.0.1"}, "LEADER_IP (environment)", "not offered yet"),
-        ({}, {"ENABLE_SSL": "true"}, "ENABLE_SSL (environment)", "TLS is not offered yet"),
-    ],
-)
-def test_wrong_setting(flags, env, where, text):
-    with pytest.raises(ConfigError) as caught:
-        settings_of(env, **flags)
-    (problem,) = caught.value.problems
-    assert problem.where == where
-    assert text in str(problem)
-
-
-def test_plan_over_a_healthy_database_is_empty():
-    wanted = settings_of(ts_count="2").switches
-    stored = {"ts": "169.254.100.0/24", "ts1": "169.254.101.0/24", "foreign": None}
-    plan = plan_switches(wanted, stored)
-    assert (plan.operations, plan.changes, plan.warnings) == ((), (), ())
-
-
-def test_order_within_a_stored_subnet_does_not_matter():
-    wanted = settings_of(protocol="dual").switches
-    plan = plan_switches(wanted, {"ts": "fd00:a9fe:64::/112, 169.254.100.0/24"})
-    assert plan.warnings == ()
-
-
-def test_stored_nonsense_is_kept_with_a_warning():
-    (switch,) = settings_of().switches
-    assert isinstance(switch, TransitSwitch)
-    plan = plan_switches([switch], {"ts": "nonsense", "other": "10.0.0.0/99"})
-    assert plan.operations == ()
-    assert "keeps its subnet nonsense" in plan.warnings[0]

@@ -14,6 +14,7 @@ from ovnmesh.config import (
     parse_subnet,
 )
 from ovnmesh.errors import ConfigError
+from ovnmesh.providers.yaml_documents import parse_documents
 
 KEYS = [
     *("enable-ic", "az-name", "ic-db-host", "ic-nb-port", "ic-sb-port", "gw-nodes"),
@@ -77,7 +78,7 @@ def outcome(parse, value):
     return wrong
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(MAPPINGS | ANYTHING)
 def test_any_config(data):
     config = outcome(parse_config, data)
@@ -86,14 +87,33 @@ def test_any_config(data):
         check_gateways(config, [Node("n1", ())], "somewhere")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(MANIFESTS | ANYTHING)
 def test_any_subnet_and_node(manifest):
     outcome(parse_subnet, manifest)
     outcome(parse_node, manifest)
 
 
-@settings(max_examples=100, deadline=None)
+YAML_PIECES = st.sampled_from(
+    [
+        *("a", "b: ", "- ", "\n", "\n  ", "\t", "# x\n", "---\n", "...\n", "? ", ": ", "[", "]"),
+        *("{", "}", ",", "&a ", "*a ", "<<: ", "!!int ", "! ", "| \n", "> \n", '"', "'", "%TAG "),
+        *("true", "~", "1:20", "0x1", "9" * 5000, "2001-99-99", ".nan", "\u2028", "\ufeff", "\\x"),
+    ]
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.binary(max_size=60)
+    | st.text(max_size=60).map(lambda text: text.encode(errors="surrogatepass"))
+    | st.lists(YAML_PIECES, max_size=25).map(lambda pieces: "".join(pieces).encode())
+)
+def test_any_bytes_as_yaml(data):
+    outcome(parse_documents, data)
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     st.builds(
         InterconnectConfig,

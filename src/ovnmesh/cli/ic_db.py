@@ -10,51 +10,60 @@ from typing import Annotated
 
 import typer
 
+# Where Kube-OVN keeps the files (`-v /etc/ovn/:/etc/ovn` in the documents).
+_DATA_DIR = Path("/etc/ovn")
+# Where OVN's tools look for the sockets (OVN_RUNDIR, ovn-ctl(8)).
+_RUN_DIR = Path("/run/ovn")
+
 
 def ic_db(
     data_dir: Annotated[
         Path, typer.Option(help="Database files; created, upgraded, kept.", resolve_path=True)
-    ] = Path("/etc/ovn"),
+    ] = _DATA_DIR,
     run_dir: Annotated[
         Path, typer.Option(help="Sockets, pid files, ic-db.ready.", resolve_path=True)
-    ] = Path("/run/ovn"),
+    ] = _RUN_DIR,
     log_dir: Annotated[
         Path | None, typer.Option(help="Log files of the servers.", resolve_path=True)
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option(metavar="IP", help="Address to listen on [env: LOCAL_IP; default: ::]."),
+        typer.Option(
+            metavar="IP", help="Address to listen on (environment: LOCAL_IP; default: ::)."
+        ),
     ] = None,
     nb_port: Annotated[
-        str | None, typer.Option(metavar="PORT", help="TCP port of IC-NB [default: 6645].")
+        str | None, typer.Option(metavar="PORT", help="TCP port of IC-NB (default: 6645).")
     ] = None,
     sb_port: Annotated[
-        str | None, typer.Option(metavar="PORT", help="TCP port of IC-SB [default: 6646].")
+        str | None, typer.Option(metavar="PORT", help="TCP port of IC-SB (default: 6646).")
     ] = None,
     ts_name: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="First transit switch; the others append 1, 2, ... [env: TS_NAME; default: ts].",
+            help="First switch; the others append 1, 2, ... (environment: TS_NAME; default: ts).",
         ),
     ] = None,
     ts_count: Annotated[
         str | None,
-        typer.Option(metavar="N", help="How many transit switches [env: TS_NUM; default: 1]."),
+        typer.Option(
+            metavar="N", help="How many transit switches (environment: TS_NUM; default: 1)."
+        ),
     ] = None,
     ts_cidr: Annotated[
         str | None,
         typer.Option(
             metavar="CIDR[,CIDR]",
             help="Subnet of the first switch, the others take the next ones "
-            "[env: TS_CIDR; default: 169.254.100.0/24 and/or fd00:a9fe:64::/112].",
+            "(environment: TS_CIDR; default: 169.254.100.0/24 and/or fd00:a9fe:64::/112).",
         ),
     ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
             metavar="ipv4|ipv6|dual",
-            help="Protocols of the transit switches [env: PROTOCOL; default: ipv4].",
+            help="Protocols of the transit switches (environment: PROTOCOL; default: ipv4).",
         ),
     ] = None,
 ) -> None:

@@ -1,35 +1,32 @@
 """``ovnmesh lab``: sites of real OVN on one machine.
 
-Reads arguments, calls `ovnmesh.lab.runner`, prints. Decides nothing about labs.
+Called by `main`, which turns errors into messages and exit codes. Reads arguments, calls
+`ovnmesh.lab`, prints; decides nothing about labs.
 """
 
 import os
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
-from ovnmesh.errors import LabError, OvnmeshError
+from ovnmesh.errors import LabError
 from ovnmesh.host.process import in_netns
-
-# What a lab is built with takes longer to import than all else together, and every command of
-# ovnmesh imports this module: so each command here imports it when it runs.
-if TYPE_CHECKING:
-    from ovnmesh.lab.manifests import Manifest
-    from ovnmesh.lab.ping import PingResult
-    from ovnmesh.lab.runner import LabRunner
-    from ovnmesh.lab.spec import LabSpec
+from ovnmesh.lab import teardown
+from ovnmesh.lab.manifests import parse_manifests
+from ovnmesh.lab.ping import PingResult
+from ovnmesh.lab.runner import LabRunner
+from ovnmesh.lab.spec import LabSpec, parse_spec_text, uniform_spec
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Build sites of real OVN on this machine, with network namespaces as nodes and pods.\n\n"
-    "Needs root, Open vSwitch and OVN; no kernel module.",
+    "Needs root, Open vSwitch and OVN; no kernel module. Exit codes: 0 well, 1 failed or pings "
+    "lost, 2 wrong usage or input, or not root.",
 )
 fault_app = typer.Typer(no_args_is_help=True, help="Break something on purpose; --heal mends it.")
 pod_app = typer.Typer(no_args_is_help=True, help="Add pods to a running lab, or delete them.")
@@ -53,24 +50,12 @@ OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the 
 Heal = Annotated[bool, typer.Option("--heal", help="Mend instead of break.")]
 
 
-@contextmanager
-def _guarded() -> Iterator[None]:
-    """Turn errors into messages: exit 2 without root, 1 for all else."""
+@app.callback()
+def _need_root() -> None:
     if os.geteuid() != 0:
-        words = " ".join(sys.argv[1:])
+        words = shlex.join(sys.argv[1:])
         output.error(LabError(f"a lab needs root; run: sudo ovnmesh {words}"))
         raise typer.Exit(2)
-    try:
-        yield
-    except OvnmeshError as exc:
-        output.error(exc)
-        raise typer.Exit(1) from exc
-
-
-def _load(directory: Path) -> "LabRunner":
-    from ovnmesh.lab.runner import LabRunner
-
-    return LabRunner.load(directory)
 
 
 @app.command(epilog="Example: ovnmesh lab up --sites 2 --nodes 3 --pods 1")
@@ -97,9 +82,6 @@ def up(
     directory: Directory = _DIRECTORY,
 ) -> None:
     """Start a lab and wait until its sites are connected."""
-    from ovnmesh.lab.runner import LabRunner
-    from ovnmesh.lab.spec import uniform_spec
-
     given: dict[str, Any] = {
         "sites": sites,
         "nodes": nodes,
@@ -107,25 +89,22 @@ def up(
         "ts_count": ts_count,
         "protocol": protocol,
     }
-    with _guarded():
-        if filename is None:
-            chosen = {name: value for name, value in given.items() if value is not None}
-            spec = uniform_spec(**chosen)
-        else:
-            spec = _read_topology(filename, given)
-        with output.progress("lab up") as step:
-            runner = LabRunner.up(spec, directory, bare=bare, progress=step)
+    if filename is None:
+        chosen = {name: value for name, value in given.items() if value is not None}
+        spec = uniform_spec(**chosen)
+    else:
+        spec = _read_topology(filename, given)
+    with output.progress("lab up") as step:
+        runner = LabRunner.up(spec, directory, bare=bare, progress=step)
     total_s = sum(runner.timings_s.values())
     phases = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in runner.timings_s.items())
     output.stderr().print(f"lab {runner.directory} is up in {total_s:.1f} s: {phases}")
 
 
-def _read_topology(filename: Path, given: dict[str, Any]) -> "LabSpec":
-    from ovnmesh.lab.spec import parse_spec_text
-
+def _read_topology(filename: Path, given: dict[str, Any]) -> LabSpec:
     both = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
     if both:
-        raise LabError(f"--filename with {', '.join(both)}: write them into {filename} instead")
+        raise typer.BadParameter(f"not with {', '.join(both)}: write that into {filename}")
     return parse_spec_text(_read(str(filename)), str(filename))
 
 
@@ -136,19 +115,10 @@ def _read(filename: str) -> str:
         raise LabError(f"{filename}: cannot be read: {exc}") from exc
 
 
-def _read_manifests(filename: str) -> "tuple[Manifest, ...]":
-    from ovnmesh.lab.manifests import parse_manifests
-
-    return parse_manifests(_read(filename), filename)
-
-
 @app.command(epilog="Example: ovnmesh lab down")
 def down(directory: Directory = _DIRECTORY) -> None:
     """Remove a lab, whatever is left of it: processes, namespaces, links and files."""
-    from ovnmesh.lab import teardown
-
-    with _guarded():
-        removed = teardown.down(directory)
+    removed = teardown.down(directory)
     if removed.namespaces or removed.directory:
         output.stderr().print(
             f"lab {directory} removed: {removed.processes} processes, "
@@ -161,8 +131,7 @@ def down(directory: Directory = _DIRECTORY) -> None:
 @app.command(epilog="Example: ovnmesh lab status -o json")
 def status(form: OutputForm = Output.TABLE, directory: Directory = _DIRECTORY) -> None:
     """Show sites, nodes and pods with their addresses and namespaces, and what does not run."""
-    with _guarded():
-        description = _load(directory).status()
+    description = LabRunner.load(directory).status()
     if form is Output.JSON:
         output.emit_json(description)
         return
@@ -203,9 +172,8 @@ def execute(
     directory: Directory = _DIRECTORY,
 ) -> None:
     """Run a command in a pod's, node's or other namespace."""
-    with _guarded():
-        argv = in_netns(command, _load(directory).netns_of(target))
-        os.execvp(argv[0], argv)
+    argv = in_netns(command, LabRunner.load(directory).netns_of(target))
+    os.execvp(argv[0], argv)
 
 
 @app.command(epilog="Example: ovnmesh lab ping az1/pod0 az2/pod1 --count 100")
@@ -218,8 +186,7 @@ def ping(
     directory: Directory = _DIRECTORY,
 ) -> None:
     """Ping and count what is lost; exits 1 if anything was."""
-    with _guarded():
-        result = _load(directory).ping(source, target, count, interval_ms)
+    result = LabRunner.load(directory).ping(source, target, count, interval_ms)
     if form is Output.JSON:
         output.emit_json(_ping_data(result))
     else:
@@ -231,7 +198,7 @@ def ping(
         raise typer.Exit(1)
 
 
-def _ping_data(result: "PingResult") -> dict[str, float]:
+def _ping_data(result: PingResult) -> dict[str, float]:
     return {
         "sent": result.sent,
         "received": result.received,
@@ -243,26 +210,23 @@ def _ping_data(result: "PingResult") -> dict[str, float]:
 @app.command(epilog="Example: ovnmesh lab apply az1 -f subnet.yaml")
 def apply(site: SiteName, filename: ManifestFile, directory: Directory = _DIRECTORY) -> None:
     """Apply manifests to a site; a Subnet becomes a switch, as Kube-OVN would make it."""
-    with _guarded():
-        documents = _read_manifests(filename)
-        for line in _load(directory).apply(site, documents) or ("unchanged",):
-            output.stdout().print(line)
+    documents = parse_manifests(_read(filename), filename)
+    for line in LabRunner.load(directory).apply(site, documents) or ("unchanged",):
+        output.stdout().print(line)
 
 
 @app.command(epilog="Example: ovnmesh lab delete az1 -f subnet.yaml")
 def delete(site: SiteName, filename: ManifestFile, directory: Directory = _DIRECTORY) -> None:
     """Delete manifests from a site, and the switches of its Subnets."""
-    with _guarded():
-        documents = _read_manifests(filename)
-        for line in _load(directory).delete(site, documents) or ("nothing to delete",):
-            output.stdout().print(line)
+    documents = parse_manifests(_read(filename), filename)
+    for line in LabRunner.load(directory).delete(site, documents) or ("nothing to delete",):
+        output.stdout().print(line)
 
 
 @app.command(epilog='Example: eval "$(ovnmesh lab env az1)"; ovn-nbctl show')
 def env(site: SiteName, directory: Directory = _DIRECTORY) -> None:
     """Print variables by which ovn-nbctl, ovn-sbctl and the others find a site's databases."""
-    with _guarded():
-        entry = _load(directory).connections(site)
+    entry = LabRunner.load(directory).connections(site)
     for variable, key in (
         ("OVN_NB_DB", "nb"),
         ("OVN_SB_DB", "sb"),
@@ -279,8 +243,7 @@ def fault_link(
     directory: Directory = _DIRECTORY,
 ) -> None:
     """Pull the underlay cable of a node."""
-    with _guarded():
-        _load(directory).fault_link(node, heal=heal)
+    LabRunner.load(directory).fault_link(node, heal=heal)
 
 
 @fault_app.command("kill", epilog="Example: ovnmesh lab fault kill az1/az1-gw ovs-vswitchd")
@@ -299,8 +262,7 @@ def fault_kill(
     directory: Directory = _DIRECTORY,
 ) -> None:
     """Kill a daemon with SIGKILL; --heal starts it again."""
-    with _guarded():
-        _load(directory).fault_kill(target, daemon, heal=heal)
+    LabRunner.load(directory).fault_kill(target, daemon, heal=heal)
 
 
 @fault_app.command("ic", epilog="Example: ovnmesh lab fault ic az1")
@@ -310,8 +272,7 @@ def fault_ic(
     directory: Directory = _DIRECTORY,
 ) -> None:
     """Cut a site, or all, off the interconnection databases; traffic between nodes goes on."""
-    with _guarded():
-        _load(directory).fault_ic(site, heal=heal)
+    LabRunner.load(directory).fault_ic(site, heal=heal)
 
 
 @pod_app.command("add", epilog="Example: ovnmesh lab pod add az1/web --node az1-n1 --subnet prod")
@@ -323,8 +284,7 @@ def pod_add(
 ) -> None:
     """Add a pod."""
     site, _, name = pod.partition("/")
-    with _guarded():
-        added = _load(directory).add_pod(site, name, node, subnet)
+    added = LabRunner.load(directory).add_pod(site, name, node, subnet)
     output.stdout().print(f"{pod} {' '.join(str(a.ip) for a in added.addresses)} {added.netns}")
 
 
@@ -334,5 +294,4 @@ def pod_delete(
 ) -> None:
     """Delete a pod that was added."""
     site, _, name = pod.partition("/")
-    with _guarded():
-        _load(directory).delete_pod(site, name)
+    LabRunner.load(directory).delete_pod(site, name)

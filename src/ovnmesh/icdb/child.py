@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
@@ -59,7 +60,8 @@ class Child:
             )
         except FileNotFoundError as error:
             raise IcDbError("setpriv: found no such program; install util-linux") from error
-        threading.Thread(target=self._forward_messages, args=(on_exit,), daemon=True).start()
+        self._reader = threading.Thread(target=self._forward, args=(on_exit,), daemon=True)
+        self._reader.start()
 
     @property
     def pid(self) -> int:
@@ -96,7 +98,7 @@ class Child:
                 self.transact([{"op": "insert", "table": table, "row": {}}])
             return
 
-    def transact(self, operations: Sequence[object]) -> list[dict[str, object]]:
+    def transact(self, operations: Sequence[object]) -> list[dict[str, Any]]:
         """Run one transaction.
 
         Args:
@@ -142,6 +144,7 @@ class Child:
     def describe_end(self) -> str:
         """Why the server is no more, in words."""
         status = self._process.wait()
+        self._reader.join()
         how = f"ended with exit code {status}" if status >= 0 else f"was killed by signal {-status}"
         return f"ovsdb-server of {self.db.schema} {how}: {self._messages()}"
 
@@ -158,14 +161,12 @@ class Child:
     def _messages(self) -> str:
         return " | ".join(self._tail) or "it said nothing"
 
-    def _forward_messages(self, on_exit: Callable[[], None]) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as messages:
-            for line in messages:
-                # 2026-11-21T22:00:04Z|00001|ovsdb_server|ERR|text (ovs-vswitchd(8), Logging)
-                text = line.rstrip().split("|", 2)[-1]
-                self._tail.append(text)
-                log.warning("%s: %s", self.db.schema, text)
+    def _forward(self, on_exit: Callable[[], None]) -> None:
+        for line in self._process.stderr or ():
+            # 2026-11-21T22:00:04Z|00001|ovsdb_server|ERR|text (ovs-vswitchd(8), Logging)
+            text = line.rstrip().split("|", 2)[-1]
+            self._tail.append(text)
+            log.warning("%s: %s", self.db.schema, text)
         self._process.wait()
         on_exit()
 

@@ -46,7 +46,7 @@ READY_FILE = "ic-db.ready"
 """In the run directory while both databases are served and filled."""
 
 # The servers of a command that was killed a moment ago need this long to end.
-_PATIENCE_S = 2.0
+_PATIENCE_S = 1.0
 _POLL_S = 0.05
 # systemd signals us and our children at once; who is seen to end first is chance.
 _SIGNAL_GRACE_S = 0.5
@@ -136,13 +136,12 @@ def _fill(children: Sequence[Child], settings: Settings, cancelled: Callable[[],
     for child in children:
         child.wait_until_serving(cancelled)
     if not cancelled():
-        _ensure_switches(next(c for c in children if c.db is IC_NB), settings)
+        _ensure_switches(children[DATABASES.index(IC_NB)], settings)
 
 
 def _ensure_switches(ic_nb: Child, settings: Settings) -> None:
     select = {"op": "select", "table": "Transit_Switch", "where": []}
     rows = ic_nb.transact([{**select, "columns": ["name", "external_ids"]}])[0]["rows"]
-    assert isinstance(rows, list)
     stored = {row["name"]: dict(row["external_ids"][1]).get(keys.TS_SUBNET) for row in rows}
     plan = plan_switches(settings.switches, stored)
     for warning in plan.warnings:
@@ -170,8 +169,8 @@ def _wait(events: "queue.SimpleQueue[Database | None]", children: Sequence[Child
         try:
             follow_up = events.get(timeout=_SIGNAL_GRACE_S)
         except queue.Empty:
-            child = next(c for c in children if c.db == ended)
-            raise IcDbError(f"{child.describe_end()}; stopping, to be started again") from None
+            end = children[DATABASES.index(ended)].describe_end()
+            raise IcDbError(f"{end}; stopping, to be started again") from None
         ended = None if follow_up is None else ended
 
 

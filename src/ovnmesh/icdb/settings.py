@@ -21,10 +21,6 @@ from ovnmesh.config import (
 )
 from ovnmesh.errors import ConfigError, Problem
 
-DATA_DIR = Path("/etc/ovn")
-"""Where Kube-OVN keeps the files (``-v /etc/ovn/:/etc/ovn`` in the documents)."""
-RUN_DIR = Path("/run/ovn")
-"""Where OVN's tools look for the sockets (OVN_RUNDIR, ovn-ctl(8))."""
 MAX_SWITCHES = 128
 """More switches than any mesh needs; keeps the default subnets within 169.254.0.0/16."""
 
@@ -67,9 +63,9 @@ class Folders:
         log: log files of the servers; None for warnings on standard error only.
     """
 
-    data: Path = DATA_DIR
-    run: Path = RUN_DIR
-    log: Path | None = None
+    data: Path
+    run: Path
+    log: Path | None
 
 
 @dataclass(frozen=True, slots=True)

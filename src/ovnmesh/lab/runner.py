@@ -90,7 +90,7 @@ class LabRunner:
         return runner
 
     def connections(self, site: str) -> dict[str, str]:
-        """Connections to a site's databases: ``nb``, ``sb``, ``ic_nb``, ``ic_sb``, as in sites.yaml.
+        """Connections to a site: ``nb``, ``sb``, ``ic_nb``, ``ic_sb`` and more, as in sites.yaml.
 
         Raises:
             LabError: there is no such site.

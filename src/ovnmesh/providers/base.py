@@ -2,7 +2,8 @@
 
 Implemented by `manifests` (YAML files); later by the Kubernetes API and OpenStack. Called by the
 controller. Must not know OVN, must not decide anything: it reads and reports, and says "look
-again" when something may have changed. Every implementation passes tests/providers contract.
+again" when something may have changed. Every implementation passes the contract in
+tests/unit/provider_contract.py.
 """
 
 import threading

@@ -1,0 +1,266 @@
+"""What lab tests say in one line: configure a site, wait for a state, ping without loss."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import permutations
+from pathlib import Path
+
+import yaml
+from servers import wait_for
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.lab.manifests import parse_manifests
+from ovnmesh.lab.ping import PingResult
+from ovnmesh.lab.runner import LabRunner
+
+#: Columns the daemons count, stamp or draw by themselves.
+VOLATILE = {
+    "nb_cfg",
+    "sb_cfg",
+    "hv_cfg",
+    "nb_cfg_timestamp",
+    "sb_cfg_timestamp",
+    "hv_cfg_timestamp",
+    "logical_ip",
+}
+NB_TABLES = (
+    "NB_Global",
+    "Logical_Switch",
+    "Logical_Switch_Port",
+    "Logical_Router",
+    "Logical_Router_Port",
+    "Logical_Router_Static_Route",
+    "Logical_Router_Policy",
+    "Gateway_Chassis",
+    "Address_Set",
+    "Port_Group",
+)
+SB_TABLES = ("SB_Global", "Chassis", "Encap", "Datapath_Binding", "Port_Binding", "BFD")
+
+
+class MeshLab:
+    """A running lab and its first configuration."""
+
+    def __init__(self, runner: LabRunner) -> None:
+        self.runner = runner
+        self.first = {site.name: self.config(site.name) for site in runner.lab.sites}
+        self.names = list(self.first)
+
+    # --- configuration --------------------------------------------------------------------------
+
+    def folder(self, site: str) -> Path:
+        return self.runner.lab.site(site).manifests
+
+    def config(self, site: str) -> dict[str, str]:
+        document = yaml.safe_load((self.folder(site) / "ovn-ic-config.yaml").read_text())
+        return dict(document["data"])
+
+    def configure(self, site: str, **changes: str) -> None:
+        """Change keys of a site's ConfigMap; underscores stand for hyphens."""
+        data = {**self.config(site), **{k.replace("_", "-"): v for k, v in changes.items()}}
+        self.write_config(site, data)
+
+    def write_config(self, site: str, data: dict[str, str]) -> None:
+        document = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "ovn-ic-config", "namespace": "kube-system"},
+            "data": data,
+        }
+        new = self.folder(site) / ".new"
+        new.write_text(yaml.safe_dump(document))
+        new.rename(self.folder(site) / "ovn-ic-config.yaml")
+
+    def apply(self, site: str, text: str) -> None:
+        self.runner.apply(site, parse_manifests(text, "test"))
+
+    def delete(self, site: str, text: str) -> None:
+        self.runner.delete(site, parse_manifests(text, "test"))
+
+    def reset(self) -> None:
+        for site, data in self.first.items():
+            if not (self.folder(site) / "ovn-ic-config.yaml").exists() or self.config(site) != data:
+                self.write_config(site, data)
+        self.wait_joined()
+
+    # --- looking --------------------------------------------------------------------------------
+
+    def tool(self, name: str, site: str, *words: str) -> str:
+        """ovn-nbctl, ovn-sbctl, ovn-ic-nbctl or ovn-ic-sbctl on a site's databases."""
+        key = {
+            "ovn-nbctl": "nb",
+            "ovn-sbctl": "sb",
+            "ovn-ic-nbctl": "ic_nb",
+            "ovn-ic-sbctl": "ic_sb",
+        }[name]
+        command = [name, f"--db={self.runner.connections(site)[key]}", "--timeout=10", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def nbctl(self, site: str, *words: str) -> str:
+        return self.tool("ovn-nbctl", site, *words)
+
+    def routes(self, site: str) -> str:
+        return self.nbctl(site, "lr-route-list", "ovn-cluster")
+
+    def status(self, site: str) -> dict:
+        raw = self.nbctl(
+            site, "--if-exists", "get", "NB_Global", ".", f"external_ids:{keys.STATUS}"
+        ).strip()
+        return json.loads(json.loads(raw)) if raw else {"state": "idle", "findings": []}
+
+    def codes(self, site: str) -> list[str]:
+        return sorted(finding["code"] for finding in self.status(site)["findings"])
+
+    def active_gateway(self, site: str, ts: str = "ts") -> str:
+        """Node on which the site's transit port is bound."""
+        az = self.config(site)["az-name"]
+        chassis = self.tool(
+            "ovn-sbctl", site, "--bare", "--columns=chassis", "find", "Port_Binding",
+            f"logical_port=cr-{az}-{ts}",
+        ).strip()
+        if not chassis:
+            return ""
+        return self.tool("ovn-sbctl", site, "get", "Chassis", chassis, "hostname").strip().strip('"')
+
+    def wait_joined(self, timeout_s: float = 30.0) -> None:
+        """Until every enabled site is joined, without findings, and knows all the others."""
+
+        def joined() -> bool:
+            enabled = [s for s in self.names if self.config(s)["enable-ic"] == "true"]
+            return all(
+                self.status(site) == {"state": "joined", "findings": []}
+                and all(self.learned(site, other) for other in enabled if other != site)
+                and self.active_gateway(site)
+                for site in enabled
+            )
+
+        wait_for(joined, timeout_s, f"joined: { {s: self.status(s) for s in self.names} }")
+
+    def learned(self, site: str, other: str) -> bool:
+        if "false" in (self.config(site)["auto-route"], self.config(other)["auto-route"]):
+            return True
+        prefix = str(self.runner.lab.site(other).ovn_default.cidrs[0])
+        return prefix in self.routes(site)
+
+    def dump(self, site: str) -> list[str]:
+        """NB and SB without volatile columns; rows of a table in a stable order."""
+        connections = self.runner.connections(site)
+        lines = []
+        for remote, schema, tables in (
+            (connections["nb"], "OVN_Northbound", NB_TABLES),
+            (connections["sb"], "OVN_Southbound", SB_TABLES),
+        ):
+            for table in tables:
+                out = subprocess.run(
+                    ["ovsdb-client", "dump", "-f", "json", remote, schema, table],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                ).stdout
+                found = json.loads(out)
+                for row in found["data"]:
+                    cells = dict(zip(found["headings"], row, strict=True))
+                    lines.append(
+                        f"{table} "
+                        + json.dumps(
+                            {k: v for k, v in cells.items() if k not in VOLATILE}, sort_keys=True
+                        )
+                    )
+        return sorted(lines)
+
+    def ic_text(self) -> str:
+        """Both interconnection databases as text."""
+        connections = self.runner.connections(self.names[0])
+        return "".join(
+            subprocess.run(
+                ["ovsdb-client", "dump", connections[key]], check=True, capture_output=True, text=True
+            ).stdout
+            for key in ("ic_nb", "ic_sb")
+        )
+
+    def mark(self, site: str, node: str) -> str:
+        """external_ids:ovn-is-interconn of a node, "" if absent."""
+        folder = next(n.directory for n in self.runner.lab.site(site).nodes if n.name == node)
+        command = ["ovs-vsctl", f"--db=unix:{folder}/db.sock", "--if-exists", "get", "Open_vSwitch"]
+        out = subprocess.run(
+            [*command, ".", "external_ids:ovn-is-interconn"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        return out.strip().strip('"')
+
+    def pid(self, place: str, pattern: str) -> int:
+        """Pid of the process in a namespace whose command line contains a pattern."""
+        found = subprocess.run(
+            ["ip", "netns", "pids", self.runner.netns_of(place)],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+        for pid in found:
+            try:
+                line = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+            except FileNotFoundError:
+                continue
+            if pattern in line:
+                return int(pid)
+        raise AssertionError(f"no process {pattern!r} in {place}")
+
+    # --- traffic --------------------------------------------------------------------------------
+
+    def ping(self, source: str, target: str, count: int = 5) -> PingResult:
+        return self.runner.ping(source, target, count, 20)
+
+    def assert_all_pairs(self, sites: list[str] | None = None) -> None:
+        """Every site reaches every other, first packet included."""
+        for one, other in permutations(sites or self.names, 2):
+            for source, target in (("pod0", "pod2"), ("pod1", "pod0")):
+                result = self.ping(f"{one}/{source}", f"{other}/{target}", 3)
+                assert result.lost == 0, (one, other, source, target, result)
+
+    @contextmanager
+    def trains(self, *pairs: tuple[str, str], settle_s: float = 0.5) -> Iterator[list[PingResult]]:
+        """10 ms ping trains over what happens inside; results are there afterwards."""
+        running = [self.runner.ping_train(source, target) for source, target in pairs]
+        results: list[PingResult] = []
+        time.sleep(0.3)
+        try:
+            yield results
+            time.sleep(settle_s)
+        finally:
+            results += [train.stop() for train in running]
+
+    @contextmanager
+    def lossless(self, *pairs: tuple[str, str]) -> Iterator[None]:
+        """What happens inside may not cost one packet."""
+        with self.trains(*(pairs or (("az1/pod1", "az2/pod2"), ("az2/pod0", "az1/pod0")))) as results:
+            yield
+        assert [result.lost for result in results] == [0] * len(results), results
+        assert all(result.received > 20 for result in results), results
+
+    # --- command line ---------------------------------------------------------------------------
+
+    def ovnmesh(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "ovnmesh", *words],
+            env={
+                "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                "OVNMESH_LAB_DIR": str(self.runner.directory),
+                "PYTHONPATH": ":".join(sys.path),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert not check or done.returncode == 0, done
+        return done
+
+
+def eventually(condition: Callable[[], object], timeout_s: float = 15.0, what: str = "") -> None:
+    wait_for(condition, timeout_s, what)

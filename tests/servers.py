@@ -1,0 +1,80 @@
+"""Private ovsdb-servers with OVN's own schemas, and waiting on conditions; used by several folders."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ovnmesh.plan.operations import Db
+
+SCHEMAS = {
+    Db.NB: "/usr/share/ovn/ovn-nb.ovsschema",
+    Db.SB: "/usr/share/ovn/ovn-sb.ovsschema",
+    Db.IC_NB: "/usr/share/ovn/ovn-ic-nb.ovsschema",
+    Db.IC_SB: "/usr/share/ovn/ovn-ic-sb.ovsschema",
+    Db.VSWITCH: "/usr/share/openvswitch/vswitch.ovsschema",
+}
+
+
+class Server:
+    """One private ovsdb-server; `remote` is how to reach it."""
+
+    def __init__(self, folder: Path, db: Db) -> None:
+        self.folder = folder
+        self.db = db
+        self.file = folder / f"{db.name}.db"
+        self.socket = folder / f"{db.name}.sock"
+        self.remote = f"unix:{self.socket}"
+        self._process: subprocess.Popen[bytes] | None = None
+        subprocess.run(["ovsdb-tool", "create", self.file, SCHEMAS[db]], check=True)
+
+    def listen(self) -> int:
+        """Also listen on a free TCP port of the loopback address; returns the port."""
+        appctl = ["ovs-appctl", "-t", f"{self.folder}/{self.db.name}.ctl"]
+        subprocess.run(
+            [*appctl, "ovsdb-server/add-remote", "ptcp:0:127.0.0.1"], check=True
+        )
+        log = subprocess.run(
+            ["ss", "-Hltnp"], check=True, capture_output=True, text=True
+        ).stdout
+        assert self._process is not None
+        mine = next(line for line in log.splitlines() if f"pid={self._process.pid}," in line)
+        return int(mine.split()[3].rsplit(":", 1)[1])
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [
+                "ovsdb-server",
+                str(self.file),
+                f"--remote=p{self.remote}",
+                f"--unixctl={self.folder}/{self.db.name}.ctl",
+                "-vconsole:off",
+            ]
+        )
+        wait_for(lambda: self.socket.exists() and (self.folder / f"{self.db.name}.ctl").exists())
+
+    def stop(self, kill: bool = False) -> None:
+        if self._process is not None:
+            self._process.kill() if kill else self._process.terminate()
+            self._process.wait()
+            self._process = None
+            for left in (self.socket, self.folder / f"{self.db.name}.ctl"):
+                left.unlink(missing_ok=True)
+
+    def transact(self, *operations: object) -> str:
+        request = json.dumps([self.db.value, *operations])
+        command = ["ovsdb-client", "transact", self.remote, request]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def dump(self, *tables: str) -> str:
+        command = ["ovsdb-client", "dump", "-f", "csv", self.remote, self.db.value, *tables]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s} s: {what or condition}")
+        time.sleep(0.01)

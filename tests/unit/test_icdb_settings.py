@@ -1,0 +1,120 @@
+"""Settings of ``ovnmesh ic-db`` from flags and environment, and the plan of switches. No I/O."""
+
+from pathlib import Path
+
+import pytest
+
+from ovnmesh.errors import ConfigError, IcDbError
+from ovnmesh.icdb.settings import Folders, TransitSwitch, parse_settings
+from ovnmesh.icdb.switches import plan_switches
+
+FOLDERS = Folders(Path("/data"), Path("/run"), None)
+
+
+def settings_of(env=None, **flags):
+    return parse_settings(
+        {name.replace("_", "-"): value for name, value in flags.items()}, env or {}, FOLDERS
+    )
+
+
+def subnets_of(env=None, **flags):
+    return {switch.name: switch.subnet for switch in settings_of(env, **flags).switches}
+
+
+def test_defaults():
+    settings = settings_of()
+    assert (str(settings.address), settings.nb_port, settings.sb_port) == ("::", 6645, 6646)
+    assert settings.folders == FOLDERS
+    assert subnets_of() == {"ts": "169.254.100.0/24"}
+
+
+def test_names_and_subnets_of_further_switches():
+    assert subnets_of(ts_count="2", protocol="ipv6") == {
+        "ts": "fd00:a9fe:64::/112",
+        "ts1": "fd00:a9fe:65::/112",
+    }
+    assert subnets_of(ts_count="2", protocol="dual") == {
+        "ts": "169.254.100.0/24,fd00:a9fe:64::/112",
+        "ts1": "169.254.101.0/24,fd00:a9fe:65::/112",
+    }
+    many = subnets_of(ts_count="128")
+    assert many["ts127"] == "169.254.227.0/24"
+
+
+def test_flags_win_over_the_environment_and_empty_is_unset():
+    env = {"TS_NAME": "x", "TS_NUM": "3", "PROTOCOL": "ipv6", "LOCAL_IP": "10.0.0.1", "TS_CIDR": ""}
+    settings = settings_of(env, ts_name="y", ts_count="1", protocol="ipv4", address="10.0.0.2")
+    assert str(settings.address) == "10.0.0.2"
+    assert settings.switches == (settings.switches[0],)
+    assert (settings.switches[0].name, settings.switches[0].subnet) == ("y", "169.254.100.0/24")
+
+
+def test_protocol_follows_the_subnet():
+    assert subnets_of(ts_cidr="fd00::/64") == {"ts": "fd00::/64"}
+    assert subnets_of(ts_cidr="10.0.0.0/24, fd00::/64") == {"ts": "10.0.0.0/24,fd00::/64"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "where", "text"),
+    [
+        ({"nb_port": "0"}, {}, "--nb-port", "1 to 65535"),
+        ({"sb_port": "65536"}, {}, "--sb-port", "1 to 65535"),
+        ({"sb_port": "6645"}, {}, "--sb-port", "another port"),
+        ({"nb_port": "x"}, {}, "--nb-port", '"x"'),
+        ({"address": "localhost"}, {}, "--address", "IPv4 or IPv6"),
+        ({"address": "[::]"}, {}, "--address", "without brackets"),
+        ({}, {"LOCAL_IP": "eth0"}, "LOCAL_IP (environment)", '"eth0"'),
+        ({"ts_count": "129"}, {}, "--ts-count", "1 to 128"),
+        ({}, {"TS_NUM": "ts"}, "TS_NUM (environment)", '"ts"'),
+        ({"ts_name": "t s"}, {}, "--ts-name", "a space at position 2"),
+        ({"ts_name": ""}, {}, "--ts-name", "an empty name"),
+        ({}, {"TS_CIDR": "10.0.0.1/24"}, "TS_CIDR (environment)", '"10.0.0.0/24"'),
+        ({"ts_cidr": "10.0.0.0"}, {}, "--ts-cidr", "prefix length"),
+        ({"ts_cidr": "10.0.0.0/31"}, {}, "--ts-cidr", "4 or more"),
+        ({"ts_cidr": "127.0.0.0/24"}, {}, "--ts-cidr", "unicast"),
+        ({"ts_cidr": "224.0.0.0/24"}, {}, "--ts-cidr", "unicast"),
+        ({"ts_cidr": "fe80:a9fe:64::/112"}, {}, "--ts-cidr", "learns no routes via link-local"),
+        ({"ts_cidr": "10.0.0.0/24,10.1.0.0/24"}, {}, "--ts-cidr", "at most one IPv4"),
+        ({"ts_cidr": "10.0.0.0/24", "protocol": "dual"}, {}, "--ts-cidr", 'protocol "dual"'),
+        ({"ts_cidr": "255.255.255.0/24", "ts_count": "2"}, {}, "--ts-cidr", "do not suffice"),
+        ({"protocol": "IPv4"}, {}, "--protocol", '"ipv4", "ipv6" or "dual"'),
+        ({}, {"NODE_IPS": "10.0.0.1, 10.0.0.2"}, "NODE_IPS (environment)", "not offered yet"),
+        ({}, {"LEADER_IP": "10.0.0.1"}, "LEADER_IP (environment)", "not offered yet"),
+        ({}, {"ENABLE_SSL": "true"}, "ENABLE_SSL (environment)", "TLS is not offered yet"),
+    ],
+)
+def test_wrong_setting(flags, env, where, text):
+    with pytest.raises(ConfigError) as caught:
+        settings_of(env, **flags)
+    (problem,) = caught.value.problems
+    assert problem.where == where
+    assert text in str(problem)
+
+
+def test_plan_over_a_healthy_database_is_empty():
+    wanted = settings_of(ts_count="2").switches
+    stored = {"ts": "169.254.100.0/24", "ts1": "169.254.101.0/24", "foreign": None}
+    plan = plan_switches(wanted, stored)
+    assert (plan.operations, plan.changes, plan.warnings) == ((), (), ())
+
+
+def test_order_within_a_stored_subnet_does_not_matter():
+    wanted = settings_of(protocol="dual").switches
+    plan = plan_switches(wanted, {"ts": "fd00:a9fe:64::/112, 169.254.100.0/24"})
+    assert plan.warnings == ()
+
+
+def test_stored_nonsense_is_kept_with_a_warning():
+    (switch,) = settings_of().switches
+    assert isinstance(switch, TransitSwitch)
+    plan = plan_switches([switch], {"ts": "nonsense", "other": "10.0.0.0/99"})
+    assert plan.operations == ()
+    assert "keeps its subnet nonsense" in plan.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "stored", ["169.254.100.0/24", "169.254.0.0/16", "fd00::/8,169.254.100.8/29"]
+)
+def test_overlap_is_refused_before_anything_is_written(stored):
+    with pytest.raises(IcDbError, match="of transit switch other"):
+        plan_switches(settings_of().switches, {"other": stored})
