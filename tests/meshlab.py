@@ -47,8 +47,9 @@ class MeshLab:
 
     def __init__(self, runner: LabRunner) -> None:
         self.runner = runner
-        self.first = {site.name: self.config(site.name) for site in runner.lab.sites}
-        self.names = list(self.first)
+        self.names = [site.name for site in runner.lab.sites]
+        self.first = {site: self._read_config(site) for site in self.names}
+        self._current = dict(self.first)
 
     # --- configuration --------------------------------------------------------------------------
 
@@ -56,6 +57,10 @@ class MeshLab:
         return self.runner.lab.site(site).manifests
 
     def config(self, site: str) -> dict[str, str]:
+        """What was last written with `configure`."""
+        return dict(self._current[site])
+
+    def _read_config(self, site: str) -> dict[str, str]:
         document = yaml.safe_load((self.folder(site) / "ovn-ic-config.yaml").read_text())
         return dict(document["data"])
 
@@ -74,6 +79,7 @@ class MeshLab:
         new = self.folder(site) / ".new"
         new.write_text(yaml.safe_dump(document))
         new.rename(self.folder(site) / "ovn-ic-config.yaml")
+        self._current[site] = dict(data)
 
     def apply(self, site: str, text: str) -> None:
         self.runner.apply(site, parse_manifests(text, "test"))
@@ -83,9 +89,13 @@ class MeshLab:
 
     def reset(self) -> None:
         for site, data in self.first.items():
-            if not (self.folder(site) / "ovn-ic-config.yaml").exists() or self.config(site) != data:
-                self.write_config(site, data)
+            self.write_config(site, data)
         self.wait_joined()
+        for site, data in self.first.items():
+            first = data["gw-nodes"].split(",")[0]
+            eventually(lambda: self.active_gateway(site) == first)  # noqa: B023
+        for one, other in permutations(self.names, 2):
+            eventually(lambda: self.ping(f"{one}/pod1", f"{other}/pod2", 2).lost == 0)  # noqa: B023
 
     # --- looking --------------------------------------------------------------------------------
 
@@ -119,14 +129,21 @@ class MeshLab:
         """Node on which the site's transit port is bound."""
         az = self.config(site)["az-name"]
         chassis = self.tool(
-            "ovn-sbctl", site, "--bare", "--columns=chassis", "find", "Port_Binding",
+            "ovn-sbctl",
+            site,
+            "--bare",
+            "--columns=chassis",
+            "find",
+            "Port_Binding",
             f"logical_port=cr-{az}-{ts}",
         ).strip()
         if not chassis:
             return ""
-        return self.tool("ovn-sbctl", site, "get", "Chassis", chassis, "hostname").strip().strip('"')
+        return (
+            self.tool("ovn-sbctl", site, "get", "Chassis", chassis, "hostname").strip().strip('"')
+        )
 
-    def wait_joined(self, timeout_s: float = 30.0) -> None:
+    def wait_joined(self, timeout_s: float = 15.0) -> None:
         """Until every enabled site is joined, without findings, and knows all the others."""
 
         def joined() -> bool:
@@ -138,7 +155,7 @@ class MeshLab:
                 for site in enabled
             )
 
-        wait_for(joined, timeout_s, f"joined: { {s: self.status(s) for s in self.names} }")
+        eventually(joined, timeout_s, lambda: f"joined: {[self.status(s) for s in self.names]}")
 
     def learned(self, site: str, other: str) -> bool:
         if "false" in (self.config(site)["auto-route"], self.config(other)["auto-route"]):
@@ -177,7 +194,10 @@ class MeshLab:
         connections = self.runner.connections(self.names[0])
         return "".join(
             subprocess.run(
-                ["ovsdb-client", "dump", connections[key]], check=True, capture_output=True, text=True
+                ["ovsdb-client", "dump", connections[key]],
+                check=True,
+                capture_output=True,
+                text=True,
             ).stdout
             for key in ("ic_nb", "ic_sb")
         )
@@ -238,7 +258,9 @@ class MeshLab:
     @contextmanager
     def lossless(self, *pairs: tuple[str, str]) -> Iterator[None]:
         """What happens inside may not cost one packet."""
-        with self.trains(*(pairs or (("az1/pod1", "az2/pod2"), ("az2/pod0", "az1/pod0")))) as results:
+        with self.trains(
+            *(pairs or (("az1/pod1", "az2/pod2"), ("az2/pod0", "az1/pod0")))
+        ) as results:
             yield
         assert [result.lost for result in results] == [0] * len(results), results
         assert all(result.received > 20 for result in results), results
@@ -262,5 +284,6 @@ class MeshLab:
         return done
 
 
-def eventually(condition: Callable[[], object], timeout_s: float = 15.0, what: str = "") -> None:
-    wait_for(condition, timeout_s, what)
+def eventually(condition: Callable[[], object], timeout_s: float = 15.0, what: object = "") -> None:
+    """Wait, looking seldom: every look starts a process, which costs the data path its cores."""
+    wait_for(condition, timeout_s, what, poll_s=0.05)

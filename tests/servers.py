@@ -72,9 +72,14 @@ class Server:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def wait_for(condition: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> None:
+def wait_for(
+    condition: Callable[[], object],
+    timeout_s: float = 10.0,
+    what: object = "",
+    poll_s: float = 0.01,
+) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s} s: {what or condition}")
-        time.sleep(0.01)
+            raise AssertionError(f"not within {timeout_s} s: {what() if callable(what) else what or condition}")
+        time.sleep(poll_s)

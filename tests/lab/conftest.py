@@ -24,15 +24,34 @@ def start(folder: Path, **wanted: object) -> Iterator[MeshLab]:
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshLab]:
-    """Two sites of three nodes, connected; shared by the tests of a module."""
+def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, MeshLab]]:
+    """The lab that the tests of a module share; replaced by `mesh` when a test broke it."""
     if os.geteuid() != 0:
         pytest.skip("needs root: network namespaces")
-    yield from start(tmp_path_factory.mktemp("two"))
+    running: dict[str, MeshLab] = {}
+    try:
+        yield running
+    finally:
+        for lab in running.values():
+            teardown.down(lab.runner.directory)
 
 
 @pytest.fixture
-def mesh(two: MeshLab) -> Iterator[MeshLab]:
-    """The two sites in their first configuration before and after each test."""
-    yield two
-    two.reset()
+def mesh(labs: dict[str, MeshLab], tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshLab]:
+    """Two sites of three nodes, connected, in their first configuration before each test."""
+    if "two" not in labs:
+        folder = tmp_path_factory.mktemp("two")
+        try:
+            labs["two"] = MeshLab(LabRunner.up(uniform_spec(), folder))
+            labs["two"].wait_joined()
+        except BaseException:
+            teardown.down(folder)
+            labs.pop("two", None)
+            raise
+    yield labs["two"]
+    try:
+        labs["two"].reset()
+    except BaseException:
+        # One failure must not become many: the next test gets a new lab.
+        teardown.down(labs.pop("two").runner.directory)
+        raise

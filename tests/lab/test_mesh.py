@@ -89,16 +89,13 @@ def test_gateway_policies_do_not_take_cross_site_traffic(mesh: MeshLab) -> None:
     ).strip()
     mesh.nbctl("az1", "set", "Logical_Router_Policy", uuid, "priority=1")
     eventually(lambda: "29500" in mesh.nbctl("az1", "lr-policy-list", "ovn-cluster"))
-    mesh.assert_all_pairs()
+    eventually(lambda: mesh.ping("az1/pod1", "az2/pod2").lost == 0)
 
 
 def test_appended_gateway_costs_nothing(mesh: MeshLab) -> None:
     with mesh.lossless():
         mesh.configure("az1", gw_nodes="az1-gw,az1-n1")
-        eventually(
-            lambda: len(mesh.nbctl("az1", "lrp-get-gateway-chassis", "az1-ts").split("\n")) > 2
-        )
-        assert mesh.mark("az1", "az1-n1") == "true"
+        eventually(lambda: mesh.mark("az1", "az1-n1") == "true")
         mesh.wait_joined()
         mesh.configure("az1", gw_nodes="az1-gw")
         eventually(lambda: mesh.mark("az1", "az1-n1") == "false")
@@ -155,8 +152,8 @@ def test_bad_input_keeps_the_last_good_state(mesh: MeshLab) -> None:
         )
         assert "ovnmesh_config_ok 0.0" in metrics
         assert 'ovnmesh_findings{code="config-invalid",severity="error"} 1.0' in metrics
-    log = next(mesh.runner.directory.rglob("controller*.log"), None)
-    assert log is None or "config-invalid" in log.read_text()
+    log = mesh.runner.directory / "az1" / "controller" / "controller.log"
+    assert "config-invalid" in log.read_text()
 
 
 def test_auto_route_off_and_on(mesh: MeshLab) -> None:
@@ -244,7 +241,7 @@ def test_node_addresses_stay_home_unless_advertised(mesh: MeshLab) -> None:
 
 def test_overlap_is_kept_out_reported_with_both_owners_and_heals(mesh: MeshLab) -> None:
     clash = SUBNET.format(name="clash", cidr="10.16.0.0/16", disabled="false")
-    with mesh.lossless(("az1/pod0", "az1/pod2"), ("az1/pod1", "az2/pod2")):
+    with mesh.lossless(("az1/pod0", "az1/pod2"), ("az2/pod0", "az2/pod2")):
         mesh.apply("az2", clash)
         eventually(lambda: mesh.codes("az2") == ["cidr-conflict"])
     finding = mesh.status("az2")["findings"][0]["message"]
@@ -325,7 +322,7 @@ def test_leave_restores_to_the_letter(mesh: MeshLab) -> None:
     after = mesh.dump("az1")
     assert strip_keys(after) == strip_keys(before)
     assert "az1" not in mesh.ic_text()
-    assert mesh.config("az1")["enable-ic"] == "false"
+    assert 'enable-ic: "false"' in (mesh.folder("az1") / "ovn-ic-config.yaml").read_text()
 
 
 def strip_keys(dump: list[str]) -> list[str]:

@@ -24,6 +24,12 @@ def nb_options(site: Site) -> dict[str, str]:
     return rows(site, "NB_Global")[0]["options"]
 
 
+def carriers(site: Site) -> list[str]:
+    """Gateway chassis that carry traffic, most preferred first; not the witnesses."""
+    found = [row for row in rows(site, "Gateway_Chassis") if row["priority"] >= 10]
+    return [row["chassis_name"] for row in sorted(found, key=lambda row: -row["priority"])]
+
+
 @pytest.fixture
 def site() -> Site:
     return Site(Mesh())
@@ -63,16 +69,28 @@ def test_gateway_is_promoted_only_after_it_is_marked_and_published(site: Site) -
     assert nb_options(site)[keys.GATEWAYS] == "chassis-gw"
     assert rows(site, "Gateway_Chassis") == []
     site.settle(wish())
-    assert [row["chassis_name"] for row in rows(site, "Gateway_Chassis")] == ["chassis-gw"]
+    assert carriers(site) == ["chassis-gw"]
 
 
-def test_gateway_appended_changes_one_row(site: Site) -> None:
+def test_gateway_appended_changes_priorities_in_place(site: Site) -> None:
     site.settle(wish("az1", "gw"))
-    before = copy.deepcopy(rows(site, "Gateway_Chassis"))
+    before = set(site.db.tables[Db.NB]["Gateway_Chassis"])
     site.settle(wish("az1", "gw", "n1"))
-    assert [row for row in rows(site, "Gateway_Chassis") if row in before] == before
+    assert set(site.db.tables[Db.NB]["Gateway_Chassis"]) == before
+    assert carriers(site) == ["chassis-gw", "chassis-n1"]
+
+
+def test_lone_gateway_has_witnesses_for_bfd_where_there_are_three_chassis(site: Site) -> None:
+    site.settle(wish("az1", "gw"))
     priorities = {row["chassis_name"]: row["priority"] for row in rows(site, "Gateway_Chassis")}
-    assert priorities["chassis-gw"] > priorities["chassis-n1"]
+    assert priorities == {"chassis-gw": 100, "chassis-n1": 2, "chassis-n2": 1}
+    assert nb_options(site)[keys.GATEWAYS] == "chassis-gw", "a witness is not marked"
+
+
+def test_two_chassis_have_no_witness() -> None:
+    site = Site(Mesh(), nodes=("gw", "n1"))
+    site.settle(wish("az1", "gw"))
+    assert [row["chassis_name"] for row in rows(site, "Gateway_Chassis")] == ["chassis-gw"]
 
 
 def test_gateways_reordered_in_place(site: Site) -> None:
@@ -80,8 +98,7 @@ def test_gateways_reordered_in_place(site: Site) -> None:
     uuids = set(site.db.tables[Db.NB]["Gateway_Chassis"])
     site.settle(wish("az1", "n1", "gw"))
     assert set(site.db.tables[Db.NB]["Gateway_Chassis"]) == uuids
-    priorities = {row["chassis_name"]: row["priority"] for row in rows(site, "Gateway_Chassis")}
-    assert priorities["chassis-n1"] > priorities["chassis-gw"]
+    assert carriers(site) == ["chassis-n1", "chassis-gw"]
 
 
 def test_gateway_replaced_only_when_the_new_one_is_ready(site: Site) -> None:
@@ -89,7 +106,7 @@ def test_gateway_replaced_only_when_the_new_one_is_ready(site: Site) -> None:
     plan = plan_site(wish("az1", "n1"), site.observed)
     assert not any(isinstance(op, Delete) for batch in plan.batches for op in batch.operations)
     site.settle(wish("az1", "n1"))
-    assert [row["chassis_name"] for row in rows(site, "Gateway_Chassis")] == ["chassis-n1"]
+    assert carriers(site) == ["chassis-n1"]
     assert nb_options(site)[keys.GATEWAYS] == "chassis-n1"
 
 
@@ -353,3 +370,38 @@ def test_no_update_names_a_foreign_row(site: Site) -> None:
             for op in batch.operations:
                 if isinstance(op, Update | Delete):
                     assert op.uuid not in foreign - {site.nb_global}
+
+
+def static_route(site: Site, prefix: str, nexthop: str, **more: object) -> str:
+    return site.db.add_child(
+        Db.NB,
+        ("Logical_Router", site.router, "static_routes"),
+        "Logical_Router_Static_Route",
+        ip_prefix=prefix,
+        nexthop=nexthop,
+        options={},
+        external_ids={},
+        **more,
+    )
+
+
+def test_manual_routes_to_a_transit_switch_are_never_advertised(site: Site) -> None:
+    static_route(site, "10.17.0.0/24", "169.254.100.31")
+    static_route(site, "10.42.1.1", "100.64.0.2")
+    site.settle(wish())
+    denied = nb_options(site)[keys.ROUTE_BLACKLIST].split(",")
+    assert "10.17.0.0/24" in denied
+    assert not any(entry.startswith("10.42") for entry in denied)
+
+
+def test_a_local_static_route_counts_as_ours_in_conflicts(site: Site) -> None:
+    static_route(site, "10.40.0.0/16", "100.64.0.2")
+    static_route(site, "10.16.0.2", "100.64.0.2", policy=frozenset({"src-ip"}))
+    static_route(site, "0.0.0.0/0", "100.64.0.1")
+    zone = site.mesh.foreign_zone("byhand")
+    site.mesh.foreign_port(zone, "ts-byhand", "00:00:00:50:ac:8c 169.254.100.45/24")
+    site.mesh.route(zone, "10.40.0.0/16")
+    plan = plan_site(wish(), site.observed)
+    assert [finding.code for finding in plan.findings if "conflict" in finding.code] == [
+        "cidr-conflict"
+    ]

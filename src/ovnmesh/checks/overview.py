@@ -124,8 +124,8 @@ def _gateways(observed: Observed) -> tuple[GatewayLine, ...]:
         active = sb.active.get(lrp.name)
         for uuid in lrp.gateway_chassis:
             row = nb.gateway_chassis.get(uuid)
-            if row is None:
-                continue
+            if row is None or row.priority < keys.LOWEST_GATEWAY_PRIORITY:
+                continue  # a witness carries no traffic
             chassis = sb.by_name(row.chassis)
             known = lines.get(row.chassis)
             lines[row.chassis] = GatewayLine(
@@ -218,7 +218,7 @@ def _why_refused(prefix: Prefix, nb: Northbound) -> str:
 def _live_findings(observed: Observed, gateways: tuple[GatewayLine, ...]) -> list[Finding]:
     findings: list[Finding] = []
     for lrp in observed.nb.transit_lrps():
-        if lrp.name not in observed.sb.active:
+        if observed.sb.active.get(lrp.name) not in {line.chassis for line in gateways}:
             names = ", ".join(line.node for line in gateways) or "none"
             findings.append(
                 Finding(

@@ -67,7 +67,7 @@ class SiteAccess:
         ports = {keys.lsp_name(az, ts) for ts in switches}
         owner = (keys.OWNER, nb.site_id)
         conditions = dict(schema.transit_conditions(switches, ports, owner))
-        routes = schema.LEARNED if intent.leave else schema.NOTHING
+        routes = schema.LEARNED_ROUTES if intent.leave else schema.OWN_ROUTES
         conditions["Logical_Router_Static_Route"] = routes
         if self.nb.set_conditions(conditions) or not self.nb.settled():
             return None

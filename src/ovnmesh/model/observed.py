@@ -73,12 +73,14 @@ class StaticRoute:
     """A Logical_Router_Static_Route; learned ones are ovn-ic's.
 
     Attributes:
+        policy: "dst-ip", "src-ip", or "" which means dst-ip (ovn-nb(5)).
         origin: "connected" or "static" for learned routes, "" for others.
     """
 
     uuid: str
     prefix: str
     nexthop: str
+    policy: str
     origin: str
     learned: bool
 
@@ -179,7 +181,7 @@ class Northbound:
     gateway_chassis: Mapping[str, GatewayChassis]
     policies: tuple[Policy, ...]
     static_routes: tuple[StaticRoute, ...] = ()
-    """Empty unless asked for: they grow with the mesh (see `ovsdb.schema`)."""
+    """Learned ones are there only when asked for: they grow with the mesh (`ovsdb.schema`)."""
 
     @property
     def learned_routes(self) -> tuple[StaticRoute, ...]:
@@ -337,6 +339,7 @@ def observe_northbound(snapshot: Snapshot, router: str) -> Northbound:
                 uuid,
                 text(row, "ip_prefix"),
                 text(row, "nexthop"),
+                text(row, "policy"),
                 mapping(row, "options").get("origin", ""),
                 keys.LEARNED_ROUTE in mapping(row, "external_ids"),
             )

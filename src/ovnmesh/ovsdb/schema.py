@@ -44,21 +44,24 @@ _NB_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "Logical_Router_Static_Route": (
         "ip_prefix",
         "nexthop",
-        "route_table",
+        "policy",
         "options",
         "external_ids",
     ),
 }
 NOTHING: Condition = (False,)
-#: Routes that ovn-ic learned carry options:origin (ovn-ic.c, sync_learned_routes).
-LEARNED: Condition = (
+#: The site's own routes. Routes that ovn-ic learned carry options:origin (ovn-ic.c,
+#: sync_learned_routes); a condition cannot say "has no such key", but it can say "has no options".
+OWN_ROUTES: Condition = (("options", "==", ("map", ())),)
+#: Routes that ovn-ic learned: they grow with the mesh, and are read only to leave it.
+LEARNED_ROUTES: Condition = (
     ("options", "includes", ("map", (("origin", "connected"),))),
     ("options", "includes", ("map", (("origin", "static"),))),
 )
 
 
 def northbound(router: str) -> View:
-    """The controller's northbound view: its own rows and the router's ports, no routes."""
+    """The controller's northbound view: the router's ports and routes, nothing learned."""
     return View(
         Db.NB,
         _NB_COLUMNS,
@@ -67,7 +70,7 @@ def northbound(router: str) -> View:
             "Logical_Switch": NOTHING,
             "Logical_Switch_Port": NOTHING,
             "Logical_Router_Policy": NOTHING,
-            "Logical_Router_Static_Route": NOTHING,
+            "Logical_Router_Static_Route": OWN_ROUTES,
         },
     )
 

@@ -3,6 +3,12 @@
 Called by `plan.site`. A node is first named in NB_Global.options:ovnmesh-gateways (its agent then
 marks it), and promoted only once it is marked and ovn-ic has published it: a gateway that becomes
 active before remote sites have a tunnel to it loses traffic. Demotion runs the other way round.
+
+A site of three or more chassis also gets witnesses: chassis of lowest priority that carry no
+traffic, so that BFD runs between gateway and others from the first moment. OVN takes a gateway
+that sees no BFD peer up for isolated (ovn-controller, ha-chassis.c): without witnesses, adding a
+second gateway stops traffic until BFD is up (measured: 0.8 s), and a lone survivor never takes over.
+
 Must not leave a port without its last gateway.
 """
 
@@ -25,6 +31,11 @@ from ovnmesh.plan.operations import (
 
 TABLE = "Gateway_Chassis"
 
+#: Fewer chassis than this, and a dead witness would make the gateway think itself isolated.
+FEWEST_CHASSIS_FOR_WITNESSES = 3
+#: Members of the group that are enough, gateways included.
+ENOUGH_MEMBERS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
@@ -33,11 +44,13 @@ class Gateways:
     Attributes:
         marked: chassis names to be marked as interconnection gateways, sorted.
         ranked: chassis names that may carry traffic, with their priority.
+        witnesses: chassis names that only take part in BFD, with their priority.
         findings: unknown, unregistered and unmarked nodes.
     """
 
     marked: tuple[str, ...]
     ranked: tuple[tuple[str, int], ...]
+    witnesses: tuple[tuple[str, int], ...]
     findings: tuple[Finding, ...]
 
 
@@ -55,25 +68,42 @@ def decide_gateways(gw_nodes: Iterable[str], observed: Observed) -> Gateways:
             continue
         marked.add(chassis.name)
         if (chassis.is_interconn and chassis.name in published) or chassis.name in in_use:
-            ranked.append((chassis.name, max(1, keys.GATEWAY_PRIORITY - index)))
+            ranked.append((chassis.name, _priority(index)))
         if not chassis.is_interconn:
             findings.append(_not_marked(node))
     # A gateway that is still carrying traffic stays marked until it carries none.
-    return Gateways(tuple(sorted(marked | in_use)), tuple(ranked), tuple(findings))
+    return Gateways(
+        tuple(sorted(marked | in_use)),
+        tuple(ranked),
+        _witnesses({name for name, _ in ranked}, observed),
+        tuple(findings),
+    )
+
+
+def _priority(index: int) -> int:
+    return max(keys.LOWEST_GATEWAY_PRIORITY, keys.GATEWAY_PRIORITY - index)
 
 
 def _in_use(observed: Observed) -> set[str]:
+    """Gateways by rank, and the marked chassis that a port is bound to while it is drained."""
     nb, sb = observed.nb, observed.sb
     used = set()
     for lrp in nb.transit_lrps():
-        used |= {
-            nb.gateway_chassis[uuid].chassis
-            for uuid in lrp.gateway_chassis
-            if uuid in nb.gateway_chassis
-        }
-        if lrp.name in sb.active:
-            used.add(sb.active[lrp.name])
+        rows = [nb.gateway_chassis[u] for u in lrp.gateway_chassis if u in nb.gateway_chassis]
+        used |= {row.chassis for row in rows if row.priority >= keys.LOWEST_GATEWAY_PRIORITY}
+        bound = sb.by_name(sb.active.get(lrp.name, ""))
+        if bound is not None and bound.is_interconn:
+            used.add(bound.name)
     return {name for name in used if sb.by_name(name) is not None}
+
+
+def _witnesses(ranked: set[str], observed: Observed) -> tuple[tuple[str, int], ...]:
+    local = sorted(chassis.name for chassis in observed.sb.chassis if not chassis.is_remote)
+    if not ranked or len(local) < FEWEST_CHASSIS_FOR_WITNESSES:
+        return ()
+    wanted = max(0, ENOUGH_MEMBERS - len(ranked))
+    names = [name for name in local if name not in ranked][:wanted]
+    return tuple((name, wanted - index) for index, name in enumerate(names))
 
 
 def plan_gateway_chassis(
@@ -94,7 +124,7 @@ def plan_gateway_chassis(
     """
     existing = _existing(lrp, observed)
     operations: list[Operation] = []
-    for chassis, priority in gateways.ranked:
+    for chassis, priority in (*gateways.ranked, *gateways.witnesses):
         row = existing.pop(chassis, None)
         name = f"{lrp_name}_{chassis}"  # as ovn-nbctl(8) lrp-set-gateway-chassis names them
         if row is None:
@@ -102,7 +132,7 @@ def plan_gateway_chassis(
                 Insert(
                     TABLE,
                     {"name": name, "chassis_name": chassis, "priority": priority},
-                    f"gc_{symbol(lrp_name)}_{priority}",
+                    f"gc_{symbol(lrp_name)}_{symbol(chassis)}",
                     Parent("Logical_Router_Port", reference, "gateway_chassis"),
                 )
             )

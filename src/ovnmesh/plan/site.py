@@ -59,8 +59,9 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
     if blocker is not None:
         return Plan(findings=(blocker,), run_ovn_ic=bool(nb.transit_lrps()), refused=True)
     endpoints, address_findings = _endpoints(desired, observed)
-    conflicts = _conflicts(desired, observed)
-    denied = _denied(desired, observed, conflicts)
+    manual = _manual_routes(observed)
+    conflicts = _conflicts(desired, observed, manual)
+    denied = _denied(desired, observed, conflicts, manual)
     gateways = decide_gateways(desired.gw_nodes, observed)
     capabilities = parse_capabilities(nb.options.get(keys.NORTHD_VERSION, ""))
     batches = [
@@ -161,12 +162,12 @@ def _endpoints(
     return endpoints, tuple(findings)
 
 
-def _conflicts(desired: Desired, observed: Observed) -> Conflicts:
+def _conflicts(desired: Desired, observed: Observed, transit: Mapping[Prefix, str]) -> Conflicts:
     if not desired.auto_route:
         return Conflicts({}, frozenset(), ())
     nb = observed.nb
-    transit = {port.uuid for port in nb.transit_lrps()}
-    transit |= {
+    own_ports = {port.uuid for port in nb.transit_lrps()}
+    own_ports |= {
         port.uuid
         for ts in observed.ic.transit_switches
         if (port := nb.transit_lrp(ts, desired.az_name)) is not None
@@ -174,23 +175,54 @@ def _conflicts(desired: Desired, observed: Observed) -> Conflicts:
     local = {
         prefix
         for port in nb.router_ports
-        if port.uuid not in transit
+        if port.uuid not in own_ports
         for prefix in port.prefixes
         if not is_link_local(prefix)
     }
-    return resolve_conflicts(
-        desired.az_name, local | desired.local, desired.denied, observed.ic, nb.name
-    )
+    local |= {
+        prefix
+        for route in nb.static_routes
+        if not route.learned and route.policy != "src-ip"
+        if (prefix := try_parse_prefix(route.prefix)) is not None
+        and prefix.length > 0
+        and prefix not in transit
+    }
+    ignored = {*desired.denied, *transit}
+    return resolve_conflicts(desired.az_name, local | desired.local, ignored, observed.ic, nb.name)
 
 
-def _denied(desired: Desired, observed: Observed, conflicts: Conflicts) -> tuple[Prefix, ...]:
+def _manual_routes(observed: Observed) -> Mapping[Prefix, str]:
+    """Prefixes that static routes of the operator send to a transit switch.
+
+    ovn-ic advertises every static route; these lead back to the sites that have the prefix, and
+    advertising them would take those sites' own traffic.
+    """
+    subnets = [
+        prefix
+        for ts in observed.ic.transit_switches.values()
+        for subnet in ts.subnets
+        if (prefix := try_parse_prefix(subnet)) is not None
+    ]
+    found: dict[Prefix, str] = {}
+    for route in observed.nb.static_routes:
+        prefix, hop = try_parse_prefix(route.prefix), try_parse_prefix(route.nexthop)
+        if route.learned or prefix is None or hop is None or prefix.length == 0:
+            continue
+        if any(subnet.contains(hop) for subnet in subnets):
+            found[prefix] = f"manual route by way of {route.nexthop}"
+    return found
+
+
+def _denied(
+    desired: Desired, observed: Observed, conflicts: Conflicts, transit: Mapping[Prefix, str]
+) -> tuple[Prefix, ...]:
     capabilities = parse_capabilities(observed.nb.options.get(keys.NORTHD_VERSION, ""))
     # OVN itself never advertises link-local prefixes; where naming one would block all of IPv6,
     # leave it to OVN.
     link_local = [p for p in LINK_LOCAL if p.version == 4 or not capabilities.denylist_breaks_ipv6]
     found = original_deny_list(observed.nb).split(",")
     original = [p for text in found if (p := try_parse_prefix(text.strip())) is not None]
-    return minimal([*link_local, *desired.denied, *conflicts.denied, *original])
+    return minimal([*link_local, *desired.denied, *transit, *conflicts.denied, *original])
 
 
 def _plan_global(
