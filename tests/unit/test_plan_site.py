@@ -405,3 +405,11 @@ def test_a_local_static_route_counts_as_ours_in_conflicts(site: Site) -> None:
     assert [finding.code for finding in plan.findings if "conflict" in finding.code] == [
         "cidr-conflict"
     ]
+
+
+def test_static_routes_of_other_routers_are_not_ours(site: Site) -> None:
+    static_route(site, "10.40.0.0/16", "192.0.2.1")
+    zone = site.mesh.foreign_zone("byhand")
+    site.mesh.foreign_port(zone, "ts-byhand", "00:00:00:50:ac:8c 169.254.100.45/24")
+    site.mesh.route(zone, "10.40.0.0/16")
+    assert not any("conflict" in f.code for f in plan_site(wish(), site.observed).findings)

@@ -6,14 +6,14 @@ databases: claims first (they can be lost to a rival), then what others see, the
 Must not do I/O; must not touch rows that are not ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.capabilities import parse_capabilities
 from ovnmesh.model.desired import Desired, encode_desired
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.observed import Observed
+from ovnmesh.model.observed import Northbound, Observed
 from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, is_link_local, try_parse_prefix
 from ovnmesh.plan.addressing import Endpoint, choose_endpoint, taken_by_others
 from ovnmesh.plan.claims import check_az_name, plan_address_claims, plan_az_claim
@@ -180,13 +180,8 @@ def _conflicts(desired: Desired, observed: Observed, transit: Mapping[Prefix, st
         if not is_link_local(prefix)
     }
     local |= {
-        prefix
-        for route in nb.static_routes
-        if not route.learned and route.policy != "src-ip"
-        if (prefix := try_parse_prefix(route.prefix)) is not None
-        and prefix.length > 0
-        and prefix not in transit
-    }
+        prefix for prefix, hop in _static_routes(nb) if any(net.contains(hop) for net in local)
+    } - set(transit)
     ignored = {*desired.denied, *transit}
     return resolve_conflicts(desired.az_name, local | desired.local, ignored, observed.ic, nb.name)
 
@@ -203,14 +198,23 @@ def _manual_routes(observed: Observed) -> Mapping[Prefix, str]:
         for subnet in ts.subnets
         if (prefix := try_parse_prefix(subnet)) is not None
     ]
-    found: dict[Prefix, str] = {}
-    for route in observed.nb.static_routes:
+    return {
+        prefix: f"manual route by way of {hop}"
+        for prefix, hop in _static_routes(observed.nb)
+        if any(subnet.contains(hop) for subnet in subnets)
+    }
+
+
+def _static_routes(nb: Northbound) -> Iterator[tuple[Prefix, Prefix]]:
+    """Prefix and next hop of every route that somebody wrote, default routes left out.
+
+    They are those of all routers (which router has them is not replicated); one that is on the
+    cluster's router is told by its next hop, which is on a network of that router.
+    """
+    for route in nb.static_routes:
         prefix, hop = try_parse_prefix(route.prefix), try_parse_prefix(route.nexthop)
-        if route.learned or prefix is None or hop is None or prefix.length == 0:
-            continue
-        if any(subnet.contains(hop) for subnet in subnets):
-            found[prefix] = f"manual route by way of {route.nexthop}"
-    return found
+        if prefix and hop and prefix.length and not route.learned and route.policy != "src-ip":
+            yield prefix, hop
 
 
 def _denied(
