@@ -1,0 +1,232 @@
+"""The documentation says what is so: commands, flags, findings, keys, metrics, links. No I/O but
+reading the checkout.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer.main
+from prometheus_client import CollectorRegistry
+
+from ovnmesh import ovn_keys
+from ovnmesh.cli.main import COMMANDS, app
+from ovnmesh.config import parse_config
+from ovnmesh.web.metrics import AgentMetrics, ControllerMetrics
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCS = ROOT / "docs"
+
+#: Code of a page: a span, or a line that is indented by four. Fences are not used.
+CODE = re.compile(r"`([^`\n]+)`|^ {4,}(.*)$", re.MULTILINE)
+CALL = re.compile(r"(?:^|[\s/(\"$])ovnmesh +((?:-|[a-z]).*)")
+#: Where the arguments of a command end in a shell.
+END = re.compile(r"[|;&>#)`]|\s{2,}|,|\s--\s|\s-{3,}")
+LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+@cache
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def read(page: Path) -> str:
+    return text_of(str(page.relative_to(ROOT)))
+
+
+def calls(text: str) -> Iterator[list[str]]:
+    """Words of every call of ovnmesh in the code of a page."""
+    for inline, block in CODE.findall(text.replace("\\\n", " ")):
+        for part in re.split(r"(?<=[;&|])\s|\$\(", inline or block):
+            found = CALL.search(part)
+            if found:
+                yield END.split(found[1] + " ", maxsplit=1)[0].split()
+
+
+@cache
+def root():
+    return typer.main.get_command(app)
+
+
+@cache
+def subcommand(command, name: str):
+    return command.get_command(None, name) if hasattr(command, "list_commands") else None
+
+
+def flags_of(command) -> set[str]:
+    options = {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)}
+    return options | {"--help", "-h"}
+
+
+def check_call(words: list[str]) -> str:
+    """What is wrong with a call; "" if nothing."""
+    command = root()
+    flags = flags_of(command)
+    for word in words:
+        if word.startswith("-"):
+            if word.partition("=")[0] not in flags:
+                return f"no flag {word}"
+        elif hasattr(command, "list_commands"):
+            found = subcommand(command, word)
+            if found is None:
+                return "" if word in ("...", "CMD") else f"no command {word}"
+            command, flags = found, flags_of(found)
+    return ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_flags_exist(page: Path) -> None:
+    wrong = {" ".join(words): check_call(words) for words in calls(read(page))}
+    assert {call: why for call, why in wrong.items() if why} == {}
+
+
+def test_calls_are_found_and_judged() -> None:
+    text = """
+    eval "$(ovnmesh lab env az1)"; ovn-nbctl show
+    ExecStart=/opt/ovnmesh/bin/ovnmesh agent --nonsense 1
+    ovnmesh lab exec az1/pod0 -- ping --count 3   # ovnmesh nonsense
+and `ovnmesh nonsense`, `ovnmesh route add az1 10.0.0.0/8 --via az2`"""
+    found = [" ".join(words) for words in calls(text)]
+    assert found == [
+        "lab env az1",
+        "agent --nonsense 1",
+        "lab exec az1/pod0",
+        "nonsense",
+        "route add az1 10.0.0.0/8 --via az2",
+    ]
+    judged = [check_call(call.split()) for call in found]
+    assert judged == ["", "no flag --nonsense", "", "no command nonsense", ""]
+
+
+def test_every_command_is_documented() -> None:
+    documented = {words[0] for page in PAGES for words in calls(read(page)) if words}
+    assert set(COMMANDS) <= documented
+
+
+@pytest.mark.parametrize("name", ["ic-db", "controller", "agent", "status", "leave", "routes"])
+def test_every_flag_is_in_the_reference(name: str) -> None:
+    command = subcommand(root(), name)
+    flags = {opt for param in command.params for opt in param.opts if opt.startswith("--")}
+    assert {flag for flag in flags - {"--help"} if f"`{flag}`" not in reference()} == set()
+
+
+def test_every_flag_of_the_lab_is_on_its_page() -> None:
+    text = text_of("docs/lab.md")
+    pending, missing = [subcommand(root(), "lab")], set()
+    while pending:
+        command = pending.pop()
+        pending += getattr(command, "commands", {}).values()
+        for param in command.params:
+            flags = [flag for flag in param.opts if flag.startswith("-")]
+            if flags and not any(f"{flag} " in text or f"{flag}`" in text for flag in flags):
+                missing.add(f"{command.name} {flags[0]}")
+    assert missing == set()
+
+
+def reference() -> str:
+    return text_of("docs/configuration.md")
+
+
+def finding_codes() -> set[str]:
+    """First arguments of every `Finding(...)`, and of helpers that take a code, in the source."""
+    codes = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            name = getattr(node.func, "id", "")
+            first = node.args[0]
+            if name in ("Finding", "_finding") and isinstance(first, ast.Constant):
+                codes.add(first.value)
+    return codes
+
+
+def test_findings_are_exactly_those_of_the_source() -> None:
+    documented = set(re.findall(r"^### `([a-z0-9-]+)`$", text_of("docs/troubleshooting.md"), re.M))
+    assert len(documented) > 15
+    assert documented == finding_codes()
+
+
+def test_every_database_key_is_in_the_reference() -> None:
+    values = [value for name, value in vars(ovn_keys).items() if name.isupper()]
+    keys = {value for value in values if isinstance(value, str)}
+    assert ovn_keys.OWNER in keys
+    assert {key for key in keys if key not in reference()} == set()
+
+
+def test_priorities_in_the_reference_are_those_of_the_source() -> None:
+    assert f"priority {ovn_keys.POLICY_PRIORITY}" in reference()
+    assert f"priorities {ovn_keys.GATEWAY_PRIORITY}" in reference()
+
+
+def test_every_configuration_key_is_in_the_reference() -> None:
+    data = {
+        "enable-ic": "true",
+        "az-name": "az1",
+        "ic-db-host": "192.168.65.3",
+        "gw-nodes": "az1-gw",
+        "auto-route": "true",
+    }
+    keys = parse_config(data, "test").to_data()
+    assert {key for key in keys if f"| `{key}` |" not in reference()} == set()
+
+
+def metric_names(registry: CollectorRegistry) -> set[str]:
+    return {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in registry.collect()
+    }
+
+
+def test_metrics_are_exactly_those_of_the_source() -> None:
+    names = metric_names(ControllerMetrics().registry) | metric_names(AgentMetrics().registry)
+    assert (
+        set(re.findall(r"^\| `(ovnmesh_\w+)` \|", reference(), re.M)) - {ovn_keys.CONTROLLER_LOCK}
+        == names
+    )
+    for page in PAGES:
+        mentioned = set(re.findall(r"\bovnmesh_\w+", read(page)))
+        assert mentioned <= names | {ovn_keys.CONTROLLER_LOCK}, page.name
+
+
+def anchor(heading: str) -> str:
+    """The anchor of a heading, as GitHub makes it."""
+    plain = re.sub(r"[^\w\- ]", "", heading.strip().lower())
+    return plain.replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_resolve(page: Path) -> None:
+    broken = []
+    for target in LINK.findall(CODE.sub("", read(page))):
+        if "://" in target:
+            continue
+        name, _, fragment = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        known = HEADING.findall(read(path)) if path.suffix == ".md" and path.exists() else ()
+        if not path.exists() or (fragment and fragment not in map(anchor, known)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_make_targets_exist() -> None:
+    known = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.M))
+    for page in PAGES:
+        lines = ["".join(found) for found in CODE.findall(read(page))]
+        named = {line.split()[1] for line in lines if line.startswith("make ")}
+        assert named <= known, page.name
+
+
+def test_decisions_have_their_three_parts() -> None:
+    pages = sorted((DOCS / "adr").glob("*.md"))
+    numbers = [page.name[:4] for page in pages]
+    assert numbers == [f"{i:04}" for i in range(1, len(pages) + 1)]
+    for page in pages:
+        text = read(page)
+        assert text.startswith(f"# {page.name[:4]}: "), page.name
+        assert HEADING.findall(text)[1:4] == ["Context", "Decision", "Consequence"], page.name
