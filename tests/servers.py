@@ -32,12 +32,8 @@ class Server:
     def listen(self) -> int:
         """Also listen on a free TCP port of the loopback address; returns the port."""
         appctl = ["ovs-appctl", "-t", f"{self.folder}/{self.db.name}.ctl"]
-        subprocess.run(
-            [*appctl, "ovsdb-server/add-remote", "ptcp:0:127.0.0.1"], check=True
-        )
-        log = subprocess.run(
-            ["ss", "-Hltnp"], check=True, capture_output=True, text=True
-        ).stdout
+        subprocess.run([*appctl, "ovsdb-server/add-remote", "ptcp:0:127.0.0.1"], check=True)
+        log = subprocess.run(["ss", "-Hltnp"], check=True, capture_output=True, text=True).stdout
         assert self._process is not None
         mine = next(line for line in log.splitlines() if f"pid={self._process.pid}," in line)
         return int(mine.split()[3].rsplit(":", 1)[1])
@@ -81,5 +77,7 @@ def wait_for(
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s} s: {what() if callable(what) else what or condition}")
+            raise AssertionError(
+                f"not within {timeout_s} s: {what() if callable(what) else what or condition}"
+            )
         time.sleep(poll_s)

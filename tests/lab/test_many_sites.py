@@ -37,9 +37,7 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshLab]:
 @pytest.fixture(scope="module")
 def dual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshLab]:
     """Two dual-stack sites over two transit switches."""
-    yield from start(
-        tmp_path_factory.mktemp("dual"), sites=2, nodes=1, protocol="dual", ts_count=2
-    )
+    yield from start(tmp_path_factory.mktemp("dual"), sites=2, nodes=1, protocol="dual", ts_count=2)
 
 
 def pairs(sites: list[str]) -> list[tuple[str, str]]:

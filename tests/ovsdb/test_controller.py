@@ -172,7 +172,9 @@ class SiteUnderTest:
         return self.nbctl("lr-route-list", "ovn-cluster")
 
     def option(self, key: str) -> str:
-        return self.nbctl("--if-exists", "get", "NB_Global", ".", f"options:{key}").strip().strip('"')
+        return (
+            self.nbctl("--if-exists", "get", "NB_Global", ".", f"options:{key}").strip().strip('"')
+        )
 
     def state(self) -> str:
         raw = self.nbctl("--if-exists", "get", "NB_Global", ".", f"external_ids:{keys.STATUS}")
@@ -351,16 +353,26 @@ def normal_dump(server: Server) -> list[str]:
     """A dump without what the daemons count, draw or stamp by themselves."""
     lines = []
     tables = {
-        Db.NB: ("NB_Global", "Logical_Router", "Logical_Router_Port", "Logical_Router_Policy",
-                "Logical_Router_Static_Route", "Logical_Switch", "Logical_Switch_Port",
-                "Gateway_Chassis", "Address_Set"),
+        Db.NB: (
+            "NB_Global",
+            "Logical_Router",
+            "Logical_Router_Port",
+            "Logical_Router_Policy",
+            "Logical_Router_Static_Route",
+            "Logical_Switch",
+            "Logical_Switch_Port",
+            "Gateway_Chassis",
+            "Address_Set",
+        ),
         Db.SB: ("Chassis", "Encap", "Port_Binding", "Datapath_Binding"),
     }[server.db]
     for table in tables:
         out = json.loads(
             subprocess.run(
                 ["ovsdb-client", "dump", "-f", "json", server.remote, server.db.value, table],
-                check=True, capture_output=True, text=True,
+                check=True,
+                capture_output=True,
+                text=True,
             ).stdout
         )
         for row in out["data"]:
@@ -490,8 +502,14 @@ def test_losing_a_database_is_reported_and_mended(pair, ic, which: str) -> None:
     database.start()
     if port is not None:
         subprocess.run(
-            ["ovs-appctl", "-t", f"{database.folder}/{database.db.name}.ctl",
-             "ovsdb-server/add-remote", f"ptcp:{port}:127.0.0.1"], check=True
+            [
+                "ovs-appctl",
+                "-t",
+                f"{database.folder}/{database.db.name}.ctl",
+                "ovsdb-server/add-remote",
+                f"ptcp:{port}:127.0.0.1",
+            ],
+            check=True,
         )
     wait_for(lambda: one.codes() == [] and one.reports[-1].state == "joined", 30)
     two.subnet("late", "10.150.0.1/16")

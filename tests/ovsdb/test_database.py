@@ -84,7 +84,10 @@ def test_insert_with_parent_and_child_in_one_transaction(database: Database) -> 
     assert gc_row == {"name": "az1-ts_gw", "chassis_name": "gw", "priority": 100}
     assert only(database, "Logical_Router")[1]["ports"] == frozenset({uuid})
     database.apply(
-        Batch(Db.NB, (Delete("Logical_Router_Port", uuid, Parent("Logical_Router", Uuid(router), "ports")),))
+        Batch(
+            Db.NB,
+            (Delete("Logical_Router_Port", uuid, Parent("Logical_Router", Uuid(router), "ports")),),
+        )
     )
     assert database.snapshot()["Logical_Router_Port"] == {}
     assert database.snapshot()["Gateway_Chassis"] == {}

@@ -16,7 +16,9 @@ from ovnmesh.plan.site import plan_site
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 az_names = st.sampled_from(["az1", "prod-east", "a_b", "x.y"])
-gateways = st.lists(st.sampled_from(["gw", "n1", "n2", "ghost"]), min_size=1, unique=True).map(tuple)
+gateways = st.lists(st.sampled_from(["gw", "n1", "n2", "ghost"]), min_size=1, unique=True).map(
+    tuple
+)
 prefixes = st.sampled_from(
     ["10.199.0.0/16", "10.16.0.0/24", "192.0.2.1/32", "fd00:10::/64", "10.0.0.0/8"]
 ).map(parse_prefix)
@@ -170,7 +172,9 @@ def test_a_crash_between_any_two_transactions_does_not_matter(
 
 @SLOW
 @given(st.permutations([0, 1, 2]), st.lists(az_names, min_size=3, max_size=3, unique=True))
-def test_sites_never_share_an_address_whatever_the_order(order: list[int], names: list[str]) -> None:
+def test_sites_never_share_an_address_whatever_the_order(
+    order: list[int], names: list[str]
+) -> None:
     mesh = Mesh()
     sites = [
         Site(mesh, f"10.{20 + n}.0.1/16", f"100.{70 + n}.0.1/16", number=n + 1) for n in range(3)
