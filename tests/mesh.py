@@ -7,7 +7,6 @@ about traffic rests on it.
 from dataclasses import dataclass, field
 
 from fake_ovsdb import FakeOvsdb
-
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.observed import (

@@ -10,12 +10,12 @@ from itertools import permutations
 from pathlib import Path
 
 import yaml
-from servers import wait_for
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.lab.manifests import parse_manifests
 from ovnmesh.lab.ping import PingResult
 from ovnmesh.lab.runner import LabRunner
+from servers import wait_for
 
 #: Columns the daemons count, stamp or draw by themselves.
 VOLATILE = {

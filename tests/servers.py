@@ -1,4 +1,4 @@
-"""Private ovsdb-servers with OVN's own schemas, and waiting on conditions; used by several folders."""
+"""Private ovsdb-servers with OVN's own schemas, and waiting on conditions."""
 
 import json
 import subprocess

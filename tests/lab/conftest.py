@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from meshlab import MeshLab
 
+from meshlab import MeshLab
 from ovnmesh.lab import teardown
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import uniform_spec

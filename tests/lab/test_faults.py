@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from meshlab import MeshLab, eventually
 
+from meshlab import MeshLab, eventually
 from ovnmesh.host.process import spawn
 from ovnmesh.lab.topology import IC_ADDRESS
 

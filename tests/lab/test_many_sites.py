@@ -1,4 +1,4 @@
-"""Three sites and a fourth that joins and leaves; a member run by hand; dual stack; two switches."""
+"""Four sites, of which one joins and leaves; a member run by hand; dual stack, two switches."""
 
 import os
 import subprocess
@@ -8,8 +8,8 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from meshlab import MeshLab, eventually
 
+from meshlab import MeshLab, eventually
 from ovnmesh.host.process import spawn
 from ovnmesh.lab import teardown
 from ovnmesh.lab.runner import LabRunner

@@ -11,8 +11,8 @@ import sys
 import time
 
 import pytest
-from meshlab import MeshLab, eventually
 
+from meshlab import MeshLab, eventually
 from ovnmesh import ovn_keys as keys
 
 pytestmark = pytest.mark.root
@@ -60,7 +60,8 @@ def test_source_addresses_are_the_pods_own(mesh: MeshLab) -> None:
             mesh.runner.netns_of("az2/pod2"),
             sys.executable,
             "-c",
-            "import socket; s=socket.create_server(('', 7777)); c,a=s.accept(); c.sendall(a[0].encode())",
+            "import socket; s=socket.create_server(('', 7777)); c,a=s.accept();"
+            "c.sendall(a[0].encode())",
         ]
     )
     try:

@@ -1,13 +1,13 @@
-"""Real here: ovsdb-server with OVN's own schemas, over unix sockets in a temporary folder. No root."""
+"""Real here: ovsdb-servers with OVN's own schemas, in a temporary folder. No root."""
 
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers import Server
 
 from ovnmesh.plan.operations import Db
+from servers import Server
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from servers import Server, wait_for
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.controller.reconciler import Reconciler
@@ -19,6 +18,7 @@ from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.model.report import PassReport
 from ovnmesh.plan.operations import Db
 from ovnmesh.providers.manifests import ManifestsProvider
+from servers import Server, wait_for
 
 CONFIG = """\
 apiVersion: v1
@@ -293,7 +293,7 @@ def test_disabled_subnet_and_node_addresses_are_withheld(pair) -> None:
 
 
 def test_bad_input_keeps_the_last_good_state(pair) -> None:
-    one, two = pair
+    one, _two = pair
     routes = one.routes()
     one.configure(auto="yes", gw="az1-gw,az1-gw")
     wait_for(lambda: one.codes().count("config-invalid") == 2)
@@ -384,7 +384,7 @@ def normal_dump(server: Server) -> list[str]:
 
 
 def test_second_site_with_the_same_name_is_refused(pair, sites) -> None:
-    one, two = pair
+    one, _two = pair
     routes = one.routes()
     three = sites(3)
     three.configure(az="az1")
@@ -465,7 +465,7 @@ def test_overlap_is_kept_out_reported_and_healed(pair) -> None:
 
 
 def test_two_controllers_one_acts_and_the_other_takes_over(pair) -> None:
-    one, two = pair
+    one, _two = pair
     one.control()
     wait_for(lambda: any(report.state == "standby" for report in one.reports))
     controller, thread = one.controllers.pop(0)

@@ -4,7 +4,6 @@ import json
 import threading
 
 import pytest
-from servers import wait_for
 
 from ovnmesh.errors import OvsdbRejected, OvsdbUnavailable, StalePlan
 from ovnmesh.ovsdb.database import Database
@@ -21,6 +20,7 @@ from ovnmesh.plan.operations import (
     Update,
     Uuid,
 )
+from servers import wait_for
 
 WHOLE = View(
     Db.NB,
@@ -110,7 +110,7 @@ def test_merge_keys_keeps_a_rivals_keys(database: Database, nb) -> None:
 
 
 def test_expect_refuses_when_a_rival_was_faster(database: Database, nb) -> None:
-    uuid, row = only(database, "NB_Global")
+    uuid, _row = only(database, "NB_Global")
     change = (
         Expect("NB_Global", uuid, "external_ids", {}),
         MergeKeys("NB_Global", uuid, "external_ids", {"claim": "me"}),

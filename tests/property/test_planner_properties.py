@@ -1,11 +1,11 @@
-"""What must hold for the planner whatever the configuration and whatever stands in the databases."""
+"""What must hold for the planner whatever is configured and whatever the databases hold."""
 
 import copy
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mesh import Mesh, Site
 
+from mesh import Mesh, Site
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired, decode_record, encode_desired
 from ovnmesh.model.prefixes import parse_prefix

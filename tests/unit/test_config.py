@@ -245,7 +245,7 @@ def test_subnet():
             subnet(cidrBlock="10.1.0.0/16", disableInterconnection=True),
             "S, spec.disableInterconnection",
             "an unknown key",
-            'did you mean "disableInterConnection"?',
+            '"disableInterConnection", which differs in letter case',
         ),
         (subnet(cidrBlock="10.1.0.0/16", vpc="a b"), "S, spec.vpc", "a space", "letters"),
         ({"metadata": {"name": "s"}}, "S, spec", "nothing", "keys of a Subnet"),
@@ -304,8 +304,15 @@ def test_gateways_that_are_no_nodes():
     typo, stranger = check_gateways(config, nodes, WHERE)
     assert typo.where == f"{WHERE}, data.gw-nodes"
     assert typo.found == '"az1-gv", which is no Node'
-    assert typo.expected == 'did you mean "az1-gw"?'
-    assert stranger.expected == "nodes of the cluster (az1-gw, az1-worker)"
+    assert typo.expected == 'a node of the cluster: did you mean "az1-gw"?'
+    assert stranger.expected == "a node of the cluster: az1-gw, az1-worker"
+
+
+def test_gateways_are_checked_though_another_key_is_wrong():
+    data = GOOD | {"gw-nodes": "az1-gv", "enable-ic": "yes"}
+    with pytest.raises(ConfigError) as caught:
+        parse_config(data, WHERE, [Node("az1-gw", ())])
+    assert [p.where.split(".")[-1] for p in caught.value.problems] == ["enable-ic", "gw-nodes"]
 
 
 def test_gateways_are_not_checked_without_nodes_or_when_leaving():

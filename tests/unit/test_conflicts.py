@@ -1,8 +1,8 @@
 """Who keeps an overlapping prefix: every case of the rule, and that it heals by itself."""
 
 import pytest
-from mesh import Mesh, Site, wish
 
+from mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.finding import Severity
 from ovnmesh.model.observed import IcRoute, Interconnect

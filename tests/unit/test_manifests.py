@@ -8,6 +8,12 @@ import time
 
 import pytest
 import yaml
+
+from ovnmesh.config import InterconnectConfig
+from ovnmesh.errors import ProviderError
+from ovnmesh.providers import manifests
+from ovnmesh.providers.manifests import ManifestsProvider
+from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES
 from provider_contract import (
     CONFIG,
     PARSED_CONFIG,
@@ -17,12 +23,6 @@ from provider_contract import (
     subnet,
     watching,
 )
-
-from ovnmesh.config import InterconnectConfig
-from ovnmesh.errors import ProviderError
-from ovnmesh.providers import manifests
-from ovnmesh.providers.manifests import ManifestsProvider
-from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,11 @@
 import copy
 
 import pytest
-from mesh import Mesh, Site, wish
 
+from mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.prefixes import parse_prefix
+from ovnmesh.plan.leave import plan_forget
 from ovnmesh.plan.operations import Db, Delete, Insert, Update
 from ovnmesh.plan.site import plan_site
 
@@ -413,3 +414,25 @@ def test_static_routes_of_other_routers_are_not_ours(site: Site) -> None:
     site.mesh.foreign_port(zone, "ts-byhand", "00:00:00:50:ac:8c 169.254.100.45/24")
     site.mesh.route(zone, "10.40.0.0/16")
     assert not any("conflict" in f.code for f in plan_site(wish(), site.observed).findings)
+
+
+def test_a_manual_route_wider_than_a_subnet_of_ours_does_not_withdraw_it(site: Site) -> None:
+    static_route(site, "10.0.0.0/8", "169.254.100.31")
+    plan = site.settle(wish())
+    assert "10.0.0.0/8" not in nb_options(site)[keys.ROUTE_BLACKLIST].split(",")
+    assert [finding.code for finding in plan.findings] == ["manual-route-wide"]
+
+
+def test_forgetting_a_site_that_is_gone_frees_its_name(site: Site) -> None:
+    site.settle(wish())
+    other = Site(site.mesh, "10.17.0.1/16", "100.65.0.1/16", number=2)
+    other.settle(wish("az2"))
+    for batch in plan_forget("az1", other.observed.ic):
+        site.mesh.ic.apply([batch])
+    ic = other.observed.ic
+    assert set(ic.zones.values()) == {"az2"}
+    assert {route.az for route in ic.routes} == {"az2"}
+    assert set(ic.az_owner) == {"az2"}
+    assert all(site.nb_global not in ts.claims for ts in ic.transit_switches.values())
+    assert plan_forget("az1", ic) == ()
+    assert plan_site(wish("az2"), other.observed).batches == ()

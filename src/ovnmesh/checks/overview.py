@@ -153,9 +153,7 @@ def _ports(ic: Interconnect) -> tuple[PortLine, ...]:
 
 def _routes(observed: Observed) -> tuple[RouteLine, ...]:
     nb, ic = observed.nb, observed.ic
-    owners = {
-        address.split("/")[0]: port for port in ic.ports for address in port.address.split()[1:]
-    }
+    owners = _next_hops(observed)
     lines = [
         RouteLine(str(r.prefix), r.az, r.nexthop, r.ts, "advertised")
         for r in ic.routes
@@ -163,13 +161,13 @@ def _routes(observed: Observed) -> tuple[RouteLine, ...]:
     ]
     learned: set[tuple[Prefix, str]] = set()
     for route in nb.static_routes:
-        port = owners.get(route.nexthop)
+        hop = owners.get(route.nexthop)
         prefix = try_parse_prefix(route.prefix)
-        if port is None or port.az == nb.name or prefix is None:
+        if hop is None or prefix is None:
             continue
         learned.add((prefix, route.nexthop))
         state = "learned" if route.learned else "manual"
-        lines.append(RouteLine(str(prefix), port.az, route.nexthop, port.ts, state))
+        lines.append(RouteLine(str(prefix), hop.az, route.nexthop, hop.ts, state))
     lines += [
         RouteLine(str(r.prefix), r.az, r.nexthop, r.ts, "refused", _why_refused(r.prefix, nb))
         for r in ic.routes
@@ -177,6 +175,31 @@ def _routes(observed: Observed) -> tuple[RouteLine, ...]:
     ]
     lines += _withheld(nb, ic.routes)
     return tuple(sorted(lines, key=lambda line: (line.state, line.az, line.prefix)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    az: str
+    ts: str
+
+
+def _next_hops(observed: Observed) -> Mapping[str, _Hop]:
+    """Remote sites' addresses on the transit switches.
+
+    From the site's own northbound database, where ovn-ic keeps a port for each (so that they are
+    known while the interconnection databases do not answer).
+    """
+    found: dict[str, _Hop] = {}
+    for port in observed.nb.switch_ports.values():
+        for ts in observed.nb.switches:
+            if port.type == "remote" and port.name.startswith(f"{ts}-"):
+                for address in " ".join(port.addresses).split()[1:]:
+                    found[address.split("/")[0]] = _Hop(port.name.removeprefix(f"{ts}-"), ts)
+    for known in observed.ic.ports:
+        for address in known.address.split()[1:]:
+            if known.az != observed.nb.name:
+                found[address.split("/")[0]] = _Hop(known.az, known.ts)
+    return found
 
 
 def _withheld(nb: Northbound, routes: tuple[IcRoute, ...]) -> list[RouteLine]:

@@ -20,7 +20,7 @@ from ovnmesh.cli.sites import SiteAccess, pick_sites
 from ovnmesh.cli.status import SiteName, SitesFile
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
-from ovnmesh.plan.leave import joined, plan_leave
+from ovnmesh.plan.leave import joined, plan_forget, plan_leave
 from ovnmesh.plan.manual import plan_route_add, plan_route_delete
 
 route_app = typer.Typer(
@@ -39,7 +39,9 @@ def leave(
     site: SiteName,
     force: Annotated[
         bool,
-        typer.Option(help="Leave although the interconnection databases cannot be reached."),
+        typer.Option(
+            "--force", help="Leave although the interconnection databases cannot be reached."
+        ),
     ] = False,
     sites_file: SitesFile = None,
 ) -> None:
@@ -55,18 +57,35 @@ def leave(
     with output.progress(f"leave {site}") as step:
         if access.config is not None and _disable(access.config):
             step('enable-ic set to "false"')
-        _leave(access, force, step)
-    output.stderr().print(f"{site} has left; its databases are as before it joined")
+        clean = _leave(access, force, step)
+    if clean:
+        output.stderr().print(f"{site} has left; its databases are as before it joined")
+    else:
+        output.stderr().print(
+            f"{site} has left without the interconnection databases: other sites still send to it. "
+            "When they answer again, run on any site: ovnmesh forget AZ"
+        )
 
 
-def _leave(access: SiteAccess, force: bool, step: Callable[[str], None]) -> None:
+def _leave(access: SiteAccess, force: bool, step: Callable[[str], None]) -> bool:
+    """Leave; says whether the interconnection databases were cleaned too."""
     deadline = time.monotonic() + (CONTROLLER_S if access.config is not None else 0.0)
     with Session(access) as session:
         while joined(session.observe()) and time.monotonic() < deadline:
             step("waiting for the controller")
             time.sleep(0.1)
         if not joined(session.observe()):
-            return
+            return True
+        if session.has_controller():
+            raise ConfigError(
+                [
+                    Problem(
+                        f"site {access.name}",
+                        "a running controller whose configuration does not say so",
+                        'enable-ic: "false" in its ovn-ic-config; the controller then leaves',
+                    )
+                ]
+            )
         if not session.has_ic and not force:
             raise ConfigError(
                 [
@@ -81,7 +100,7 @@ def _leave(access: SiteAccess, force: bool, step: Callable[[str], None]) -> None
         while True:
             plan = plan_leave(session.observe(), time.monotonic() - started > AGENTS_S)
             if not plan.batches and not plan.findings:
-                return
+                return session.has_ic
             for batch in plan.batches:
                 step(batch.why)
                 session.apply(batch)
@@ -107,6 +126,32 @@ def _disable(folder: Path) -> bool:
         os.replace(new.name, path)
         return True
     return False
+
+
+def forget(
+    az: Annotated[str, typer.Argument(metavar="AZ", help="AZ name of the site that is gone.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    sites_file: SitesFile = None,
+) -> None:
+    """Remove what a site that is gone for good has left in the interconnection databases.
+
+    Other sites then withdraw its routes, and its name is free. A site that still runs comes back.
+
+    Example: ovnmesh forget az3
+    """
+    with Session(pick_sites([], sites_file)[0]) as session:
+        if not session.has_ic:
+            raise OvnmeshError(f"the interconnection databases do not answer: {session.ic_error}")
+        batches = plan_forget(az, session.observe().ic)
+        if not batches:
+            output.stderr().print(f"nothing is left of {az}; nothing to do")
+            return
+        rows = sum(len(batch.operations) for batch in batches)
+        if not yes:
+            typer.confirm(f"Remove {rows} rows and claims of {az}?", abort=True, err=True)
+        for batch in batches:
+            session.apply(batch)
+    output.stderr().print(f"{az} is forgotten")
 
 
 Prefix_ = Annotated[str, typer.Argument(metavar="PREFIX", help="e.g. 10.17.0.0/24")]

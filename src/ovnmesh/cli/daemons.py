@@ -70,7 +70,6 @@ def agent(
     sb: Annotated[
         str, typer.Option(help="Southbound database; by default what ovn-controller uses.")
     ] = "",
-    run_dir: RunDir = Path("/run/ovnmesh/agent"),
     metrics_port: MetricsPort = 0,
     metrics_address: MetricsAddress = "127.0.0.1",
     verbose: Verbose = False,
@@ -84,7 +83,6 @@ def agent(
     from ovnmesh.agent.chassis import Agent
 
     _log_to_stderr(verbose)
-    _make_dir(run_dir)
     if metrics_port:
         from ovnmesh.web.metrics import AgentMetrics
 

@@ -23,6 +23,7 @@ from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import LabSpec, parse_spec_text, uniform_spec
 
 app = typer.Typer(
+    add_completion=False,
     no_args_is_help=True,
     help="Build sites of real OVN on this machine, with network namespaces as nodes and pods.\n\n"
     "Needs root, Open vSwitch and OVN; no kernel module. Exit codes: 0 well, 1 failed or pings "

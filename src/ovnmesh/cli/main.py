@@ -21,6 +21,7 @@ COMMANDS = {
     "routes": ("ovnmesh.cli.status", "routes"),
     "route": ("ovnmesh.cli.change", "route_app"),
     "leave": ("ovnmesh.cli.change", "leave"),
+    "forget": ("ovnmesh.cli.change", "forget"),
     "ic-db": ("ovnmesh.cli.ic_db", "ic_db"),
     "controller": ("ovnmesh.cli.daemons", "controller"),
     "agent": ("ovnmesh.cli.daemons", "agent"),

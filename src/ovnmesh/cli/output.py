@@ -81,7 +81,14 @@ def progress(title: str) -> Iterator[Callable[[str], None]]:
     """
     console = stderr()
     if not console.is_terminal:
-        yield lambda text: console.print(f"{title}: {text}")
+        said: list[str] = []
+
+        def say(text: str) -> None:
+            if text not in said[-1:]:
+                said.append(text)
+                console.print(f"{title}: {text}")
+
+        yield say
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:

@@ -23,6 +23,9 @@ from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.operations import Batch
 
+#: Seconds granted to the server to say whether a lock is free.
+LOCK_ANSWER_S = 1.0
+
 
 class Session:
     """Connections to one site for the length of a command.
@@ -68,6 +71,15 @@ class Session:
     def has_ic(self) -> bool:
         """Whether the interconnection databases are known and answer."""
         return self._ic is not None
+
+    def has_controller(self) -> bool:
+        """Whether a controller holds the lock by which controllers of a site agree who acts."""
+        probe = Database(self.access.nb, schema.lock_probe(), lock=keys.CONTROLLER_LOCK)
+        probe.connect()
+        try:
+            return not probe.lock_is_free(LOCK_ANSWER_S)
+        finally:
+            probe.close()
 
     def northbound(self) -> Northbound:
         """The northbound database now."""

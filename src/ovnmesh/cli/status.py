@@ -26,6 +26,13 @@ SiteName = Annotated[
     str, typer.Argument(metavar="SITE", help="Name of a site.", autocompletion=complete_site)
 ]
 
+NO_CONTROLLER = Finding(
+    "controller-missing",
+    "controller",
+    "no ovnmesh controller runs for this site: what is shown may be out of date, and nothing is "
+    "kept in order. Traffic is not affected. Start `ovnmesh controller`.",
+)
+
 #: Seconds between two looks of --wait.
 POLL_S = 0.2
 
@@ -99,6 +106,8 @@ def _look(access: SiteAccess) -> SiteOverview:
     try:
         with Session(access) as session:
             seen = overview(session.observe())
+            if seen.az and not session.has_controller():
+                seen = _with(seen, NO_CONTROLLER)
             if session.ic_error:
                 lost = Finding("ic-unreachable", "IC-NB, IC-SB", session.ic_error)
                 return _with(seen, lost)

@@ -76,7 +76,7 @@ def parse_subnet(manifest: object, where: str) -> Subnet:
     for known in ("cidrBlock", "disableInterConnection", "vpc"):
         for key in spec.unknown_keys([known]):
             if isinstance(key, str) and key.lower() == known.lower():
-                spec.add(key, "an unknown key", f'did you mean "{known}"?')
+                spec.add(key, "an unknown key", f'"{known}", which differs in letter case')
     disabled = spec.get("disableInterConnection")
     if disabled is not None and not isinstance(disabled, bool):
         spec.add("disableInterConnection", describe(disabled), "true or false, without quotes")

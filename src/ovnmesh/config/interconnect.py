@@ -8,7 +8,7 @@ is ours. What Kube-OVN would quietly take for "true" or for nothing is an error 
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ovnmesh.config.cluster import Node
 from ovnmesh.config.fields import (
@@ -99,7 +99,7 @@ class InterconnectConfig:
         return data
 
 
-def parse_config(data: object, where: str) -> InterconnectConfig:
+def parse_config(data: object, where: str, nodes: Sequence[Node] = ()) -> InterconnectConfig:
     """Parse the ``data`` of ``ovn-ic-config``.
 
     With ``enable-ic`` "false" the other keys may be missing; those present are still checked.
@@ -107,6 +107,7 @@ def parse_config(data: object, where: str) -> InterconnectConfig:
     Args:
         data: the mapping under ``data``, as the source gave it.
         where: the document, e.g. ``ConfigMap kube-system/ovn-ic-config (site.yaml:3)``.
+        nodes: all nodes of the cluster, to check the gateways by; empty if they are not known.
 
     Raises:
         ConfigError: with every problem.
@@ -132,7 +133,8 @@ def parse_config(data: object, where: str) -> InterconnectConfig:
     if enable_ic is not False:
         for key in _REQUIRED:
             fields.require(key, _KEYS[key])
-    raise_problems(fields.problems())
+    checked = replace(config, enable_ic=enable_ic is not False)
+    raise_problems([*fields.problems(), *check_gateways(checked, nodes, where)])
     return config
 
 
@@ -158,7 +160,7 @@ def check_gateways(
         Problem(
             f"{where}, data.gw-nodes",
             f"{quote(gateway)}, which is no Node",
-            did_you_mean(gateway, names) or f"nodes of the cluster ({some})",
+            f"a node of the cluster: {did_you_mean(gateway, names) or some}",
         )
         for gateway in config.gw_nodes
         if gateway not in known

@@ -133,6 +133,6 @@ def _not_moved(host: str, why: str) -> Finding:
     return Finding(
         "ic-not-moved",
         host,
-        f"not moved to the interconnection databases at {host}: {why}; the previous ones stay in "
-        "use",
+        f"not moved to the interconnection databases at {host}: {why.rstrip('.')}; the previous "
+        "ones stay in use",
     )

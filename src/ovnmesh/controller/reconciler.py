@@ -132,18 +132,23 @@ class Reconciler:
             return 0.0
         except OvnmeshError as exc:
             finding = Finding("pass-failed", type(exc).__name__, str(exc))
-            report = PassReport("error", (finding,))
+            report = self._failed(finding)
             delay = self._next_backoff()
         except Exception as exc:
             # The loop must survive its own mistakes: traffic does not depend on it, healing does.
             LOG.exception("site=%s: a pass failed unexpectedly", self._settings.nb)
             finding = Finding("pass-failed", type(exc).__name__, str(exc))
-            report = PassReport("error", (finding,))
+            report = self._failed(finding)
             delay = self._next_backoff()
         else:
             self._backoff_s = 0.0
         self._tell(report, time.monotonic() - started)
         return delay
+
+    def _failed(self, finding: Finding) -> PassReport:
+        if self._site.live and self._site.nb.has_lock:
+            self._record(self._site.northbound(), "error", (finding,))
+        return PassReport("error", (finding,), input_ok=not self._input_error)
 
     def _next_backoff(self) -> float:
         self._backoff_s = min(max(2 * self._backoff_s, FIRST_BACKOFF_S), LAST_BACKOFF_S)

@@ -273,8 +273,7 @@ def start_agent(node: Node) -> None:
     """Start a node's agent."""
     directory = node.directory / "agent"
     directory.mkdir(exist_ok=True)
-    words = ["agent", "--ovs", f"unix:{node.db_socket}", "--run-dir", str(directory)]
-    _spawn_ovnmesh(words, node.netns, directory)
+    _spawn_ovnmesh(["agent", "--ovs", f"unix:{node.db_socket}"], node.netns, directory)
 
 
 def _spawn_ovnmesh(words: list[str], where: str, directory: Path) -> "subprocess.Popen[bytes]":

@@ -7,6 +7,7 @@ the one place where their exceptions become ours. Must not know what the rows me
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -172,6 +173,18 @@ class Database:
     def has_lock(self) -> bool:
         """Whether we hold the lock we compete for; True if there is none."""
         return self._lock is None or (self._link is not None and bool(self._link.idl.has_lock))
+
+    def lock_is_free(self, timeout_s: float) -> bool:
+        """Ask for the lock and say whether it was granted; `close` gives it back.
+
+        Args:
+            timeout_s: seconds to wait for the server's answer; none counts as "not free".
+        """
+        deadline = time.monotonic() + timeout_s
+        idl = self._link.idl
+        while not idl.has_lock and not idl.is_lock_contended and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return bool(idl.has_lock)
 
     def set_conditions(self, conditions: Mapping[str, Condition]) -> bool:
         """Change which rows are replicated.

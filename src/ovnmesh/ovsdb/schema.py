@@ -51,8 +51,13 @@ _NB_COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 NOTHING: Condition = (False,)
 #: The site's own routes. Routes that ovn-ic learned carry options:origin (ovn-ic.c,
-#: sync_learned_routes); a condition cannot say "has no such key", but it can say "has no options".
-OWN_ROUTES: Condition = (("options", "==", ("map", ())),)
+#: sync_learned_routes); a condition cannot say "has no such key", but it can say "has no options",
+#: or the one option that other routes have (ovn-nb(5)).
+OWN_ROUTES: Condition = (
+    ("options", "==", ("map", ())),
+    ("options", "includes", ("map", (("ecmp_symmetric_reply", "true"),))),
+    ("options", "includes", ("map", (("ecmp_symmetric_reply", "false"),))),
+)
 #: Routes that ovn-ic learned: they grow with the mesh, and are read only to leave it.
 LEARNED_ROUTES: Condition = (
     ("options", "includes", ("map", (("origin", "connected"),))),
@@ -107,6 +112,11 @@ def southbound() -> View:
         },
         {"Port_Binding": (("type", "==", "chassisredirect"),)},
     )
+
+
+def lock_probe() -> View:
+    """As little as a connection can ask for: only the lock matters."""
+    return View(Db.NB, {"NB_Global": ("name",)})
 
 
 def agent_southbound() -> View:

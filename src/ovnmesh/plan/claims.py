@@ -26,7 +26,7 @@ def check_az_name(az: str, observed: Observed) -> Finding | None:
             az,
             f'az-name "{az}" is claimed by site {owner}{_gateways_of(az, ic)}; expected a name of '
             f"its own for every site. Choose another az-name; if that site is gone for good, "
-            f"release its name with: ovn-ic-nbctl remove IC_NB_Global . external_ids {keys.AZ_CLAIM}{az}",
+            f"remove what it left with: ovnmesh forget {az}",
         )
     if nb.name == az:
         strangers = [
@@ -41,7 +41,8 @@ def check_az_name(az: str, observed: Observed) -> Finding | None:
         "az-name-taken",
         az,
         f'az-name "{az}" is in use by a site that ovnmesh does not run{_gateways_of(az, ic)}; '
-        "expected a name of its own for every site. Choose another az-name.",
+        "expected a name of its own for every site. Choose another az-name; if that site is "
+        f"gone for good, remove what it left with: ovnmesh forget {az}",
     )
 
 
@@ -82,9 +83,8 @@ def plan_address_claims(
     return tuple(operations)
 
 
-def plan_release(observed: Observed) -> tuple[Operation, ...]:
-    """Give up every claim of ours."""
-    ic, site_id = observed.ic, observed.nb.site_id
+def plan_release(site_id: str, ic: Interconnect) -> tuple[Operation, ...]:
+    """Give up every claim of a site."""
     names = frozenset(keys.AZ_CLAIM + az for az, owner in ic.az_owner.items() if owner == site_id)
     operations: list[Operation] = []
     if names:

@@ -7,7 +7,7 @@ active before remote sites have a tunnel to it loses traffic. Demotion runs the 
 A site of three or more chassis also gets witnesses: chassis of lowest priority that carry no
 traffic, so that BFD runs between gateway and others from the first moment. OVN takes a gateway
 that sees no BFD peer up for isolated (ovn-controller, ha-chassis.c): without witnesses, adding a
-second gateway stops traffic until BFD is up (measured: 0.8 s), and a lone survivor never takes over.
+second gateway stops traffic until BFD is up (measured: 0.8 s).
 
 Must not leave a port without its last gateway.
 """

@@ -7,7 +7,7 @@ marks of the gateway nodes. Must be explicit: a missing configuration never lead
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.observed import Observed
+from ovnmesh.model.observed import Interconnect, Observed
 from ovnmesh.plan.claims import plan_release
 from ovnmesh.plan.northbound import merge, plan_restore
 from ovnmesh.plan.operations import Batch, Db, Delete, Operation, Parent, Uuid
@@ -35,7 +35,9 @@ def plan_leave(observed: Observed, patience_over: bool) -> Plan:
         Batch(Db.IC_SB, _forget(observed), "withdraw from the mesh"),
         Batch(Db.NB, _disconnect(observed), "remove transit ports and learned routes"),
         Batch(Db.SB, _forget_remotes(observed), "remove remote chassis"),
-        Batch(Db.IC_NB, plan_release(observed), "release name and addresses"),
+        Batch(
+            Db.IC_NB, plan_release(observed.nb.site_id, observed.ic), "release name and addresses"
+        ),
     )
     batches = tuple(batch for batch in own if batch.operations)
     waiting = _marked(observed)
@@ -46,18 +48,35 @@ def plan_leave(observed: Observed, patience_over: bool) -> Plan:
     return Plan((last,), findings, run_ovn_ic=False)
 
 
+def plan_forget(az: str, ic: Interconnect) -> tuple[Batch, ...]:
+    """Remove what a site that is gone for good has left in the interconnection databases.
+
+    Args:
+        az: its AZ name.
+        ic: the interconnection databases.
+    """
+    batches = [Batch(Db.IC_SB, _forget_zone(az, ic), f"remove the rows of {az}")]
+    owner = ic.az_owner.get(az)
+    if owner is not None:
+        batches.append(Batch(Db.IC_NB, plan_release(owner, ic), f"release the claims of {az}"))
+    return tuple(batch for batch in batches if batch.operations)
+
+
 def _forget(observed: Observed) -> tuple[Operation, ...]:
-    """Our availability zone's rows; children before the row they refer to."""
+    """Our own rows, if the availability zone of that name is ours."""
     nb, ic = observed.nb, observed.ic
-    zone = ic.zone_uuid(nb.name) if nb.name else ""
-    if not zone or ic.az_owner.get(nb.name) != nb.site_id:
+    return _forget_zone(nb.name, ic) if ic.az_owner.get(nb.name) == nb.site_id else ()
+
+
+def _forget_zone(az: str, ic: Interconnect) -> tuple[Operation, ...]:
+    """An availability zone's rows; children before the row they refer to."""
+    zone = ic.zone_uuid(az)
+    if not zone:
         return ()
     children: list[Operation] = []
-    children += [Delete("Route", route.uuid) for route in ic.routes if route.az == nb.name]
-    children += [Delete("Port_Binding", port.uuid) for port in ic.ports if port.az == nb.name]
-    children += [
-        Delete("Gateway", gateway.uuid) for gateway in ic.gateways if gateway.az == nb.name
-    ]
+    children += [Delete("Route", route.uuid) for route in ic.routes if route.az == az]
+    children += [Delete("Port_Binding", port.uuid) for port in ic.ports if port.az == az]
+    children += [Delete("Gateway", gw.uuid) for gw in ic.gateways if gw.az == az]
     return (*children, Delete("Availability_Zone", zone))
 
 

@@ -61,7 +61,8 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
     endpoints, address_findings = _endpoints(desired, observed)
     manual = _manual_routes(observed)
     conflicts = _conflicts(desired, observed, manual)
-    denied = _denied(desired, observed, conflicts, manual)
+    deniable, manual_findings = _split_manual(observed, manual)
+    denied = _denied(desired, observed, conflicts, deniable)
     gateways = decide_gateways(desired.gw_nodes, observed)
     capabilities = parse_capabilities(nb.options.get(keys.NORTHD_VERSION, ""))
     batches = [
@@ -88,6 +89,7 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
             *address_findings,
             *gateways.findings,
             *conflicts.findings,
+            *(manual_findings if desired.auto_route else ()),
             *check_deny_list([p for p in denied if p not in LINK_LOCAL], capabilities),
         ),
         pause_ovn_ic=renames(desired.az_name, observed),
@@ -205,6 +207,31 @@ def _manual_routes(observed: Observed) -> Mapping[Prefix, str]:
     }
 
 
+def _split_manual(
+    observed: Observed, manual: Mapping[Prefix, str]
+) -> tuple[tuple[Prefix, ...], tuple[Finding, ...]]:
+    """Manual prefixes that can be denied, and findings for those too wide for that.
+
+    Denying a prefix denies everything inside it, in both directions.
+    """
+    inside = {route.prefix for route in observed.ic.routes} - set(manual)
+    inside |= {prefix for port in observed.nb.router_ports for prefix in port.prefixes}
+    wide = {p for p in manual if any(p != other and p.contains(other) for other in inside)}
+    findings = tuple(
+        Finding(
+            "manual-route-wide",
+            str(prefix),
+            f"the {manual[prefix]} to {prefix} covers prefixes that sites advertise by themselves, "
+            "so ovn-ic advertises it too and other sites may send you their traffic. Expected: "
+            "manual routes no wider than the remote subnet; split it, or set auto-route to "
+            '"false".',
+            Severity.WARNING,
+        )
+        for prefix in sorted(wide)
+    )
+    return tuple(sorted(set(manual) - wide)), findings
+
+
 def _static_routes(nb: Northbound) -> Iterator[tuple[Prefix, Prefix]]:
     """Prefix and next hop of every route that somebody wrote, default routes left out.
 
@@ -218,7 +245,7 @@ def _static_routes(nb: Northbound) -> Iterator[tuple[Prefix, Prefix]]:
 
 
 def _denied(
-    desired: Desired, observed: Observed, conflicts: Conflicts, transit: Mapping[Prefix, str]
+    desired: Desired, observed: Observed, conflicts: Conflicts, manual: tuple[Prefix, ...]
 ) -> tuple[Prefix, ...]:
     capabilities = parse_capabilities(observed.nb.options.get(keys.NORTHD_VERSION, ""))
     # OVN itself never advertises link-local prefixes; where naming one would block all of IPv6,
@@ -226,7 +253,7 @@ def _denied(
     link_local = [p for p in LINK_LOCAL if p.version == 4 or not capabilities.denylist_breaks_ipv6]
     found = original_deny_list(observed.nb).split(",")
     original = [p for text in found if (p := try_parse_prefix(text.strip())) is not None]
-    return minimal([*link_local, *desired.denied, *transit, *conflicts.denied, *original])
+    return minimal([*link_local, *desired.denied, *manual, *conflicts.denied, *original])
 
 
 def _plan_global(

@@ -23,7 +23,6 @@ from ovnmesh.config import (
     InterconnectConfig,
     Node,
     Subnet,
-    check_gateways,
     describe,
     parse_config,
     parse_node,
@@ -228,14 +227,11 @@ class _Reading:
             return None
         where, data = self.configs[0]
         try:
-            config = parse_config(data, where)
+            # A node that could not be parsed has its own problem; do not call it unknown as well.
+            return parse_config(data, where, nodes if self.nodes_complete else ())
         except ConfigError as error:
             self.problems += error.problems
             return None
-        # A node that could not be parsed has its own problem; do not call it unknown as well.
-        if self.nodes_complete:
-            self.problems += check_gateways(config, nodes, where)
-        return config
 
 
 def _read_files(folder: Path) -> Iterator[tuple[str, bytes | Problem]]:

@@ -31,9 +31,10 @@ class ControllerMetrics:
         self._input_ok = Gauge(
             "ovnmesh_config_ok", "1 if the last reading was usable.", registry=self.registry
         )
-        self._restarts = Gauge(
+        self._restarts = Counter(
             "ovnmesh_ovn_ic_restarts", "Unexpected deaths of ovn-ic.", registry=self.registry
         )
+        self._restarts_seen = 0
         self._routes = Gauge(
             "ovnmesh_routes", "Routes in IC-SB.", ["direction"], registry=self.registry
         )
@@ -47,10 +48,13 @@ class ControllerMetrics:
         self._findings.clear()
         for finding in report.findings:
             self._findings.labels(str(finding.severity), finding.code).inc()
+        self._connected.clear()
         for schema, connected in report.connected.items():
             self._connected.labels(schema).set(connected)
         self._input_ok.set(report.input_ok)
-        self._restarts.set(report.ovn_ic_restarts)
+        self._restarts.inc(report.ovn_ic_restarts - self._restarts_seen)
+        self._restarts_seen = report.ovn_ic_restarts
+        self._routes.clear()
         for direction, count in report.routes.items():
             self._routes.labels(direction).set(count)
 

@@ -1,0 +1,194 @@
+"""A lab as the benchmarks drive it: configure, wait, kill, heal.
+
+Called by the benchmarks. Looks at databases seldom, because every look takes a core from what is
+measured. Must not measure.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.host.process import run, wait_until
+from ovnmesh.lab import daemons, teardown
+from ovnmesh.lab.runner import LabRunner
+from ovnmesh.lab.spec import parse_spec
+from ovnmesh.lab.topology import ROUTER, Site
+
+LOOK_S = 0.05
+
+
+class BenchLab:
+    """A running lab of two sites with three nodes each.
+
+    Attributes:
+        runner: the lab.
+    """
+
+    def __init__(self, runner: LabRunner) -> None:
+        self.runner = runner
+        self._data = {site.name: _read_config(site) for site in runner.lab.sites}
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Its sites."""
+        return self.runner.lab.sites
+
+    @property
+    def endpoints(self) -> tuple[str, str]:
+        """Namespace of a pod of the first site, address of a pod of the second; both off the gateway."""
+        one, two = self.sites[0].pod("pod1"), self.sites[1].pod("pod2")
+        return one.netns, str(two.addresses[0].ip)
+
+    def configure(self, site: str, **changes: str) -> None:
+        """Change keys of a site's ConfigMap, in one rename; underscores stand for hyphens."""
+        data = self._data[site]
+        data.update({key.replace("_", "-"): value for key, value in changes.items()})
+        document = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "ovn-ic-config", "namespace": "kube-system"},
+            "data": data,
+        }
+        folder = self.runner.lab.site(site).manifests
+        new = folder / ".new"
+        new.write_text(yaml.safe_dump(document))
+        new.rename(folder / "ovn-ic-config.yaml")
+
+    def status(self, site: Site) -> dict[str, object]:
+        """The status record of a site's controller; state ``idle`` if there is none."""
+        words = ("--if-exists", "get", "NB_Global", ".", f"external_ids:{keys.STATUS}")
+        raw = daemons.nbctl(site, *words).strip()
+        found: dict[str, object] = json.loads(json.loads(raw)) if raw else {"state": "idle"}
+        return found
+
+    def wait_joined(self) -> None:
+        """Until every site is joined without findings and has learned the others' networks."""
+        for site in self.sites:
+            others = [other for other in self.sites if other != site]
+
+            def joined(site: Site = site, others: list[Site] = others) -> bool:
+                routes = daemons.nbctl(site, "lr-route-list", ROUTER)
+                return self.status(site) == {"state": "joined", "findings": []} and all(
+                    str(other.ovn_default.cidrs[0]) in routes for other in others
+                )
+
+            wait_until(joined, f"site {site.name}: joined", timeout_s=60, interval_s=LOOK_S)
+
+    def wait_left(self) -> None:
+        """Until nothing of any site is left in the interconnection southbound database."""
+        words = ["ovn-ic-sbctl", f"--db={self.runner.lab.ic_sb}", "--bare", "--columns=name"]
+        wait_until(
+            lambda: not run([*words, "list", "Availability_Zone"]).strip(),
+            "all sites have left",
+            timeout_s=30,
+            interval_s=LOOK_S,
+        )
+        for site in self.sites:
+            wait_until(
+                lambda site=site: "ts" not in daemons.nbctl(site, "--bare", "--columns=name", "list", "Logical_Switch").split(),
+                f"site {site.name}: left",
+                timeout_s=30,
+                interval_s=LOOK_S,
+            )
+
+    def active_gateway(self, site: Site) -> str:
+        """Node on which a site's port on the transit switch ``ts`` is bound."""
+        words = ("--bare", "--columns=chassis", "find", "Port_Binding", "type=chassisredirect")
+        chassis = daemons.sbctl(site, *words).strip()
+        return daemons.sbctl(site, "get", "Chassis", chassis, "hostname").strip().strip('"') if chassis else ""
+
+    def wait_active(self, site: Site, node: str) -> None:
+        """Until a node is a site's active gateway."""
+        wait_until(
+            lambda: self.active_gateway(site) == node,
+            f"site {site.name}: {node} is active",
+            timeout_s=30,
+            interval_s=LOOK_S,
+        )
+
+    def stop_ovnmesh(self) -> None:
+        """Kill all controllers, and ovn-ic with them, and all agents."""
+        for site in self.sites:
+            self.runner.fault_kill(site.name, "controller")
+            for node in site.nodes:
+                self.runner.fault_kill(f"{site.name}/{node.name}", "agent")
+            wait_until(
+                lambda site=site: not daemons.find_daemon(site.control_netns, "ovn-ic"),
+                f"site {site.name}: ovn-ic ended with its controller",
+                timeout_s=10,
+            )
+
+    def start_ovnmesh(self) -> None:
+        """Start controllers and agents again, and wait until they have settled."""
+        for site in self.sites:
+            self.runner.fault_kill(site.name, "controller", heal=True)
+            for node in site.nodes:
+                self.runner.fault_kill(f"{site.name}/{node.name}", "agent", heal=True)
+        self.wait_settled()
+
+    def wait_settled(self) -> None:
+        """Until controllers and agents use no processor time."""
+        pids = [
+            pid
+            for site in self.sites
+            for pid in (
+                *daemons.find_daemon(site.control_netns, "controller"),
+                *(p for node in site.nodes for p in daemons.find_daemon(node.netns, "agent")),
+            )
+        ]
+        last = {pid: cpu_s(pid) for pid in pids}
+
+        def still() -> bool:
+            nonlocal last
+            now = {pid: cpu_s(pid) for pid in pids}
+            before, last = last, now
+            return all(now[pid] - before[pid] < 0.02 and now[pid] > 0.1 for pid in pids)
+
+        wait_until(still, "controllers and agents have settled", timeout_s=60, interval_s=1)
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time of a process and its threads so far, in seconds, to the nanosecond.
+
+    Source: /proc/PID/task/TID/schedstat, first field (kernel, Documentation/scheduler/sched-stats).
+    """
+    tasks = Path(f"/proc/{pid}/task")
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e9
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process, in megabytes (10^6 bytes), proc(5)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
+@contextmanager
+def bench_lab(*, enable_ic: bool) -> Iterator[BenchLab]:
+    """Start a lab of two sites with three nodes each; it is gone afterwards.
+
+    Args:
+        enable_ic: ``enable-ic`` of both sites from the start.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ovnmesh-bench-"))
+    site = {"nodes": 3, "pods": 1, "enable_ic": enable_ic}
+    try:
+        lab = BenchLab(LabRunner.up(parse_spec({"sites": [site, site]}, "benchmark"), folder / "lab"))
+        if enable_ic:
+            lab.wait_joined()
+        yield lab
+    finally:
+        teardown.down(folder / "lab")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_config(site: Site) -> dict[str, str]:
+    document = yaml.safe_load((site.manifests / "ovn-ic-config.yaml").read_text())
+    return dict(document["data"])
