@@ -25,18 +25,23 @@ POLICY_PRIORITY = 29500
 """Kube-OVN's OvnICPolicyPriority: above the policies that send a pod's traffic out by its node."""
 
 
-def connect(lab: Lab) -> None:
+def connect(lab: Lab, *, witnesses: bool = False) -> None:
     """Join all sites, as fast as an operator with a good script can: this is the floor.
 
     The documents' steps with nothing waited for that need not be, each database written once per
     stage, and the sites side by side. Returns when the last command has; routes and traffic follow.
+
+    Args:
+        lab: the lab.
+        witnesses: also make the other nodes gateway chassis of low priority, as ovnmesh does, so
+            that BFD runs and a gateway can be replaced without loss.
     """
     with ThreadPoolExecutor(len(lab.sites)) as pool:
-        for done in [pool.submit(_connect_site, lab, site) for site in lab.sites]:
+        for done in [pool.submit(_connect_site, lab, site, witnesses) for site in lab.sites]:
             done.result()
 
 
-def _connect_site(lab: Lab, site: Site) -> None:
+def _connect_site(lab: Lab, site: Site, witnesses: bool) -> None:
     for name in site.gw_nodes:
         daemons.vsctl(
             site.node(name), "set", "Open_vSwitch", ".", "external_ids:ovn-is-interconn=true"
@@ -47,7 +52,7 @@ def _connect_site(lab: Lab, site: Site) -> None:
     daemons.nbctl(site, *join_commands(commands))
     start_ovn_ic(site)
     # One call: it waits for the switch that ovn-ic makes, then writes everything else.
-    commands = [["wait-until", "Logical_Switch", TS], *_port_commands(lab, site)]
+    commands = [["wait-until", "Logical_Switch", TS], *_port_commands(lab, site, witnesses)]
     daemons.nbctl(site, *join_commands(commands))
 
 
@@ -80,8 +85,7 @@ def disconnect(lab: Lab) -> None:
         _wait_ic(lab, site, "Gateway", "no gateway left")
         daemons.nbctl(site, "set", "NB_Global", ".", 'name=""')
         _wait_ic(lab, site, "Availability_Zone", "not registered any more")
-        for pid in daemons.find_daemon(site.control_netns, "ovn-ic"):
-            terminate(pid, "ovn-ic")
+        stop_ovn_ic(site)
         commands = [
             ["--if-exists", "ls-del", TS],
             ["remove", "NB_Global", ".", "options", "ic-route-adv", "ic-route-learn"],
@@ -110,7 +114,13 @@ def start_ovn_ic(site: Site) -> None:
     )
 
 
-def _port_commands(lab: Lab, site: Site) -> list[Command]:
+def stop_ovn_ic(site: Site) -> None:
+    """End a site's ovn-ic."""
+    for pid in daemons.find_daemon(site.control_netns, "ovn-ic"):
+        terminate(pid, "ovn-ic")
+
+
+def _port_commands(lab: Lab, site: Site, witnesses: bool) -> list[Command]:
     number = lab.sites.index(site) + 1
     lrp, lsp = _lrp(site), _lsp(site)
     commands: list[Command] = [
@@ -121,6 +131,9 @@ def _port_commands(lab: Lab, site: Site) -> list[Command]:
     for index, name in enumerate(site.gw_nodes):
         chassis = site.node(name).system_id
         commands.append(["lrp-set-gateway-chassis", lrp, chassis, str(100 - index)])
+    others = [node for node in site.nodes if node.name not in site.gw_nodes]
+    for index, node in enumerate(others[:2] if witnesses else ()):
+        commands.append(["lrp-set-gateway-chassis", lrp, node.system_id, str(2 - index)])
     return commands
 
 

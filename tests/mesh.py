@@ -9,13 +9,9 @@ from dataclasses import dataclass, field
 from fake_ovsdb import FakeOvsdb
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired
-from ovnmesh.model.observed import (
-    Observed,
-    observe_interconnect,
-    observe_northbound,
-    observe_southbound,
-)
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import parse_prefix
+from ovnmesh.model.reading import observe_interconnect, observe_northbound, observe_southbound
 from ovnmesh.plan.leave import plan_leave
 from ovnmesh.plan.operations import Db
 from ovnmesh.plan.site import Plan, plan_site

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import pytest
-from fake_ovsdb import FakeOvsdb, Refused
-from servers import Server, wait_for
 
+from fake_ovsdb import FakeOvsdb, Refused
 from ovnmesh.errors import StalePlan
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.schema import View
@@ -23,6 +22,7 @@ from ovnmesh.plan.operations import (
     Update,
     Uuid,
 )
+from servers import Server, wait_for
 
 COLUMNS = {
     "NB_Global": ("name", "options", "external_ids"),

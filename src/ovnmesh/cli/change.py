@@ -15,8 +15,8 @@ import typer
 
 from ovnmesh.checks.overview import overview
 from ovnmesh.cli import output
-from ovnmesh.cli.session import Session
-from ovnmesh.cli.sites import SiteAccess, pick_sites
+from ovnmesh.cli.session import Session, connect_interconnect, read_interconnect
+from ovnmesh.cli.sites import SiteAccess, interconnect_remotes, pick_sites
 from ovnmesh.cli.status import SiteName, SitesFile
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
@@ -139,10 +139,13 @@ def forget(
 
     Example: ovnmesh forget az3
     """
-    with Session(pick_sites([], sites_file)[0]) as session:
-        if not session.has_ic:
-            raise OvnmeshError(f"the interconnection databases do not answer: {session.ic_error}")
-        batches = plan_forget(az, session.observe().ic)
+    ic_nb, ic_sb = interconnect_remotes(pick_sites([], sites_file))
+    if not ic_nb:
+        expected = "--sites-file, or OVN_IC_NB_DB and OVN_IC_SB_DB"
+        raise ConfigError([Problem("interconnection databases", "none named", expected)])
+    databases = connect_interconnect(ic_nb, ic_sb)
+    try:
+        batches = plan_forget(az, read_interconnect(databases))
         if not batches:
             output.stderr().print(f"nothing is left of {az}; nothing to do")
             return
@@ -150,7 +153,10 @@ def forget(
         if not yes:
             typer.confirm(f"Remove {rows} rows and claims of {az}?", abort=True, err=True)
         for batch in batches:
-            session.apply(batch)
+            next(database for database in databases if database.db is batch.db).apply(batch)
+    finally:
+        for database in databases:
+            database.close()
     output.stderr().print(f"{az} is forgotten")
 
 

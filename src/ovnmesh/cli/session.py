@@ -11,14 +11,8 @@ from ovnmesh.cli.sites import SiteAccess
 from ovnmesh.config import parse_config
 from ovnmesh.errors import ConfigError, OvsdbUnavailable
 from ovnmesh.model.desired import decode_record
-from ovnmesh.model.observed import (
-    Interconnect,
-    Northbound,
-    Observed,
-    observe_interconnect,
-    observe_northbound,
-    observe_southbound,
-)
+from ovnmesh.model.observed import Interconnect, Northbound, Observed
+from ovnmesh.model.reading import observe_interconnect, observe_northbound, observe_southbound
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.operations import Batch

@@ -6,6 +6,7 @@ environment variables of ovn-nbctl(8) and its siblings count. Must not connect.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,14 +55,14 @@ def sites_file(given: Path | None) -> Path | None:
 
 
 def load_sites(given: Path | None) -> dict[str, SiteAccess]:
-    """All sites of the sites file; the one of the environment if there is no file.
+    """All sites of the sites file; without one, the site of the environment if there is any.
 
     Raises:
         ConfigError: the file cannot be read or is not a sites file.
     """
     path = sites_file(given)
     if path is None:
-        return {"local": _from_environment()}
+        return _from_environment()
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
@@ -82,7 +83,8 @@ def pick_sites(names: list[str], given: Path | None) -> list[SiteAccess]:
     for name in names:
         if name not in sites:
             known = ", ".join(sorted(sites))
-            raise ConfigError([Problem("SITE", f'"{name}"', f"one of: {known}")])
+            expected = f"one of: {known}" if known else "a sites file that names it (--sites-file)"
+            raise ConfigError([Problem("SITE", f'"{name}"', expected)])
     return [sites[name] for name in names or sorted(sites)]
 
 
@@ -94,17 +96,44 @@ def complete_site(incomplete: str) -> list[str]:
         return []
 
 
-def _from_environment() -> SiteAccess:
-    # Defaults of ovn-nbctl(8), ovn-sbctl(8), ovn-ic-nbctl(8), ovn-ic-sbctl(8) on Debian.
-    run = os.environ.get("OVN_RUNDIR", "/var/run/ovn")
-    return SiteAccess(
+def interconnect_remotes(sites: Iterable[SiteAccess]) -> tuple[str, str]:
+    """Where the interconnection databases are: as the sites say, else as on their own host.
+
+    Returns:
+        Connection methods of northbound and southbound; empty if nothing says.
+    """
+    for site in sites:
+        if site.ic_nb and site.ic_sb:
+            return site.ic_nb, site.ic_sb
+    named = os.environ.get("OVN_IC_NB_DB", ""), os.environ.get("OVN_IC_SB_DB", "")
+    if all(named):
+        return named
+    # Default sockets of ovn-ctl(8), which `ovnmesh ic-db` opens too.
+    sockets = [Path(_run_dir()) / f"ovn_ic_{side}_db.sock" for side in ("nb", "sb")]
+    if all(socket.exists() for socket in sockets):
+        return f"unix:{sockets[0]}", f"unix:{sockets[1]}"
+    return "", ""
+
+
+def _run_dir() -> str:
+    return os.environ.get("OVN_RUNDIR", "/var/run/ovn")
+
+
+def _from_environment() -> dict[str, SiteAccess]:
+    # Defaults of ovn-nbctl(8) and its siblings on Debian. A host with none of them has no site:
+    # the interconnection databases' own host, say.
+    nb, sb = (Path(_run_dir()) / f"ovn{side}_db.sock" for side in ("nb", "sb"))
+    if "OVN_NB_DB" not in os.environ and not nb.exists():
+        return {}
+    site = SiteAccess(
         "local",
-        os.environ.get("OVN_NB_DB", f"unix:{run}/ovnnb_db.sock"),
-        os.environ.get("OVN_SB_DB", f"unix:{run}/ovnsb_db.sock"),
+        os.environ.get("OVN_NB_DB", f"unix:{nb}"),
+        os.environ.get("OVN_SB_DB", f"unix:{sb}"),
         os.environ.get("OVN_IC_NB_DB", ""),
         os.environ.get("OVN_IC_SB_DB", ""),
         os.environ.get("OVNMESH_ROUTER", "ovn-cluster"),
     )
+    return {site.name: site}
 
 
 def _parse_site(path: Path, name: str, entry: object) -> SiteAccess:

@@ -4,17 +4,19 @@ Called by `cli.main`. Formats `checks.overview`; decides nothing.
 """
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ovnmesh.checks.overview import PortLine, SiteOverview, mesh_ports, overview, to_json
+from ovnmesh.checks.mesh import MeshOverview, mesh_overview
+from ovnmesh.checks.overview import PortLine, SiteOverview, overview, to_json
 from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
 from ovnmesh.cli.session import Session, connect_interconnect, read_interconnect
-from ovnmesh.cli.sites import SiteAccess, complete_site, load_sites, pick_sites
-from ovnmesh.errors import OvnmeshError
+from ovnmesh.cli.sites import SiteAccess, complete_site, interconnect_remotes, pick_sites
+from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.finding import Finding
 
 SitesFile = Annotated[
@@ -53,6 +55,9 @@ def status(
 ) -> None:
     """Show sites, gateways (the active one marked), transit ports, routes and findings.
 
+    On the host of the interconnection databases, or with OVN_IC_NB_DB and OVN_IC_SB_DB set, shows
+    the whole mesh.
+
     Exit status 1 if anything is unhealthy, in every format.
 
     Examples: ovnmesh status; ovnmesh status az1 -o json; ovnmesh status --wait --timeout 30
@@ -67,12 +72,21 @@ def status(
                 step(f"waiting for {', '.join(pending)}")
                 time.sleep(POLL_S)
                 seen = {access.name: _look(access) for access in accesses}
-    ports = _mesh(accesses, seen)
+    mesh = _mesh(accesses)
+    if not seen and mesh is None:
+        raise ConfigError(
+            [
+                Problem(
+                    "sites",
+                    "no sites file, no database of a site, no interconnection database",
+                    "--sites-file, or OVN_NB_DB and OVN_SB_DB, or OVN_IC_NB_DB and OVN_IC_SB_DB",
+                )
+            ]
+        )
     if form is Output.JSON:
-        mesh = [to_json_port(port) for port in ports]
-        output.emit_json({"sites": {n: to_json(s) for n, s in seen.items()}, "mesh": mesh})
+        output.emit_json({"sites": {n: to_json(s) for n, s in seen.items()}, **mesh_json(mesh)})
     else:
-        _print_sites(seen, ports)
+        _print(seen, mesh)
     healthy = all(site.healthy for site in seen.values())
     raise typer.Exit(0 if healthy and (not wait or _all_connected(seen)) else 1)
 
@@ -133,37 +147,66 @@ def _all_connected(seen: dict[str, SiteOverview]) -> bool:
     return all(_connected(site) for site in seen.values())
 
 
-def _mesh(accesses: list[SiteAccess], seen: dict[str, SiteOverview]) -> tuple[PortLine, ...]:
-    """Every port of the mesh, from any site that could read it, else straight from the IC."""
-    for site in seen.values():
-        if site.ports:
-            return site.ports
-    for access in accesses or load_sites(None).values():
-        if access.ic_nb and access.ic_sb:
-            try:
-                databases = connect_interconnect(access.ic_nb, access.ic_sb)
-            except OvnmeshError:
-                continue
-            try:
-                return mesh_ports(read_interconnect(databases))
-            finally:
-                for database in databases:
-                    database.close()
-    return ()
+def _mesh(accesses: list[SiteAccess]) -> MeshOverview | None:
+    """The mesh, if the interconnection databases answer."""
+    ic_nb, ic_sb = interconnect_remotes(accesses)
+    if not ic_nb:
+        return None
+    try:
+        databases = connect_interconnect(ic_nb, ic_sb)
+    except OvnmeshError:
+        return None  # the sites' own findings say so
+    try:
+        return mesh_overview(read_interconnect(databases))
+    finally:
+        for database in databases:
+            database.close()
 
 
-def to_json_port(port: PortLine) -> dict[str, str]:
-    """A port of the mesh as JSON data."""
+def mesh_json(mesh: MeshOverview | None) -> dict[str, object]:
+    """The mesh as JSON data; field names are stable."""
+    zones = mesh.zones if mesh is not None else ()
+    ports = mesh.ports if mesh is not None else ()
     return {
-        "transit_switch": port.ts,
-        "port": port.port,
-        "az": port.az,
-        "address": port.address,
-        "gateway": port.gateway,
+        "zones": [
+            {"az": z.az, "managed": z.managed, "gateways": list(z.gateways), "routes": z.routes}
+            for z in zones
+        ],
+        "mesh": [
+            {
+                "transit_switch": port.ts,
+                "port": port.port,
+                "az": port.az,
+                "address": port.address,
+                "gateway": port.gateway,
+            }
+            for port in ports
+        ],
     }
 
 
-def _print_sites(seen: dict[str, SiteOverview], ports: tuple[PortLine, ...]) -> None:
+def _print(seen: dict[str, SiteOverview], mesh: MeshOverview | None) -> None:
+    if seen:
+        _print_sites(seen)
+    if mesh is not None:
+        output.table(
+            "Availability zones of the mesh",
+            ("AZ", "RUN BY", "GATEWAYS", "ROUTES"),
+            (
+                (
+                    zone.az,
+                    "ovnmesh" if zone.managed else "others",
+                    ", ".join(zone.gateways) or "-",
+                    zone.routes,
+                )
+                for zone in mesh.zones
+            ),
+        )
+        _print_ports(mesh.ports)
+    _print_trouble(seen)
+
+
+def _print_sites(seen: dict[str, SiteOverview]) -> None:
     output.table(
         "Sites",
         ("SITE", "AZ", "STATE", "GATEWAYS (* active)", "ADVERTISED", "LEARNED", "REFUSED"),
@@ -180,7 +223,9 @@ def _print_sites(seen: dict[str, SiteOverview], ports: tuple[PortLine, ...]) -> 
             for name, site in seen.items()
         ),
     )
-    _print_ports(ports)
+
+
+def _print_trouble(seen: dict[str, SiteOverview]) -> None:
     refused = [
         (name, route.prefix, route.az, route.why)
         for name, site in seen.items()
@@ -198,9 +243,9 @@ def _print_sites(seen: dict[str, SiteOverview], ports: tuple[PortLine, ...]) -> 
         output.table("Findings", ("SITE", "SEVERITY", "CODE", "WHAT"), findings)
 
 
-def _print_ports(ports: object) -> None:
+def _print_ports(ports: Iterable[PortLine]) -> None:
     output.table(
         "Transit ports",
         ("SWITCH", "PORT", "AZ", "ADDRESS", "GATEWAY"),
-        ((p.ts, p.port, p.az, p.address, p.gateway or "-") for p in ports),  # type: ignore[attr-defined]
+        ((p.ts, p.port, p.az, p.address, p.gateway or "-") for p in ports),
     )

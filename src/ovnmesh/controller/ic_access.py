@@ -11,7 +11,8 @@ from collections.abc import Callable
 from ovnmesh.controller.intent import Intent
 from ovnmesh.controller.links import Links
 from ovnmesh.model.finding import Finding
-from ovnmesh.model.observed import Interconnect, observe_interconnect
+from ovnmesh.model.observed import Interconnect
+from ovnmesh.model.reading import observe_interconnect
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.site import Plan

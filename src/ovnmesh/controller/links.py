@@ -67,6 +67,10 @@ class Links:
                     self._on_change()
                 self._stop.wait(retry_s)
                 retry_s = min(2 * retry_s, LAST_RETRY_S)
+            except Exception:
+                # The thread's top: a mistake of a library must not end the attempts for ever.
+                LOG.exception("%s: connecting failed unexpectedly", pending[0].remote)
+                self._stop.wait(LAST_RETRY_S)
         if self._stop.is_set():
             self._close_databases()
             return

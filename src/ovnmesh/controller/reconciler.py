@@ -22,13 +22,8 @@ from ovnmesh.controller.status import plan_status
 from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, StalePlan
 from ovnmesh.model.desired import SiteRecord, decode_record
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.observed import (
-    Interconnect,
-    Northbound,
-    Observed,
-    Southbound,
-    observe_interconnect,
-)
+from ovnmesh.model.observed import Interconnect, Northbound, Observed, Southbound
+from ovnmesh.model.reading import observe_interconnect
 from ovnmesh.model.report import PassReport
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.leave import joined, plan_leave

@@ -10,13 +10,8 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.controller.intent import Intent
 from ovnmesh.controller.links import Links
 from ovnmesh.controller.settings import ControllerSettings
-from ovnmesh.model.observed import (
-    Interconnect,
-    Northbound,
-    Observed,
-    observe_northbound,
-    observe_southbound,
-)
+from ovnmesh.model.observed import Interconnect, Northbound, Observed
+from ovnmesh.model.reading import observe_northbound, observe_southbound
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 

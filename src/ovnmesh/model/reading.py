@@ -1,0 +1,196 @@
+"""From plain rows (`model.rows`) to what a site is (`model.observed`).
+
+Called by everything that reads databases: controller, command line, tests. The only place that
+knows in which column a fact stands. Must not decide anything.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.model.observed import (
+    Chassis,
+    GatewayChassis,
+    IcGateway,
+    IcPort,
+    IcRoute,
+    Interconnect,
+    LogicalSwitch,
+    Northbound,
+    Policy,
+    RouterPort,
+    Southbound,
+    StaticRoute,
+    SwitchPort,
+    TransitSwitch,
+)
+from ovnmesh.model.prefixes import try_parse_prefix
+from ovnmesh.model.rows import Row, Snapshot, Table, mapping, number, strings, text
+
+
+def observe_northbound(snapshot: Snapshot, router: str) -> Northbound:
+    """Read the northbound rows of a site whose cluster router has that name."""
+    global_uuid, global_row = _first(snapshot.get("NB_Global", {}))
+    router_uuid, router_row = _by_name(snapshot.get("Logical_Router", {}), router)
+    port_uuids = strings(router_row, "ports")
+    ports = snapshot.get("Logical_Router_Port", {})
+    return Northbound(
+        global_uuid=global_uuid,
+        name=text(global_row, "name"),
+        options=mapping(global_row, "options"),
+        external_ids=mapping(global_row, "external_ids"),
+        router_uuid=router_uuid,
+        router_ports=tuple(
+            sorted(
+                (_router_port(uuid, ports[uuid]) for uuid in port_uuids if uuid in ports),
+                key=lambda port: port.name,
+            )
+        ),
+        switches={
+            ts: LogicalSwitch(
+                uuid,
+                text(row, "name"),
+                int(mapping(row, "other_config").get(keys.REQUESTED_TNL_KEY, "0")),
+            )
+            for uuid, row in snapshot.get("Logical_Switch", {}).items()
+            if (ts := mapping(row, "other_config").get(keys.INTERCONN_TS))
+        },
+        switch_ports={
+            text(row, "name"): SwitchPort(
+                uuid,
+                text(row, "name"),
+                text(row, "type"),
+                tuple(sorted(strings(row, "addresses"))),
+                mapping(row, "options"),
+                mapping(row, "external_ids"),
+            )
+            for uuid, row in snapshot.get("Logical_Switch_Port", {}).items()
+        },
+        gateway_chassis={
+            uuid: GatewayChassis(
+                uuid, text(row, "name"), text(row, "chassis_name"), number(row, "priority")
+            )
+            for uuid, row in snapshot.get("Gateway_Chassis", {}).items()
+        },
+        policies=tuple(
+            Policy(
+                uuid,
+                number(row, "priority"),
+                text(row, "match"),
+                text(row, "action"),
+                mapping(row, "external_ids"),
+            )
+            for uuid, row in sorted(snapshot.get("Logical_Router_Policy", {}).items())
+            if mapping(row, "external_ids").get(keys.OWNER) == global_uuid
+        ),
+        static_routes=tuple(
+            StaticRoute(
+                uuid,
+                text(row, "ip_prefix"),
+                text(row, "nexthop"),
+                text(row, "policy"),
+                mapping(row, "options").get("origin", ""),
+                keys.LEARNED_ROUTE in mapping(row, "external_ids"),
+            )
+            for uuid, row in snapshot.get("Logical_Router_Static_Route", {}).items()
+        ),
+    )
+
+
+def observe_southbound(snapshot: Snapshot) -> Southbound:
+    """Read chassis and the bindings of gateway ports (``cr-<lrp>``, ovn-architecture(7))."""
+    chassis = {
+        uuid: Chassis(
+            uuid,
+            text(row, "name"),
+            text(row, "hostname"),
+            mapping(row, "other_config").get(keys.IS_INTERCONN) == "true",
+            mapping(row, "other_config").get(keys.IS_REMOTE) == "true",
+        )
+        for uuid, row in snapshot.get("Chassis", {}).items()
+    }
+    active = {}
+    for row in snapshot.get("Port_Binding", {}).values():
+        bound = text(row, "chassis")
+        if bound in chassis and text(row, "logical_port").startswith("cr-"):
+            active[text(row, "logical_port")[3:]] = chassis[bound].name
+    return Southbound(tuple(sorted(chassis.values(), key=lambda c: c.name)), active)
+
+
+def observe_interconnect(icnb: Snapshot, icsb: Snapshot) -> Interconnect:
+    """Read the interconnection databases."""
+    global_uuid, global_row = _first(icnb.get("IC_NB_Global", {}))
+    zones = {uuid: text(row, "name") for uuid, row in icsb.get("Availability_Zone", {}).items()}
+    return Interconnect(
+        global_uuid=global_uuid,
+        global_external_ids=mapping(global_row, "external_ids"),
+        transit_switches={
+            text(row, "name"): TransitSwitch(uuid, text(row, "name"), mapping(row, "external_ids"))
+            for uuid, row in sorted(
+                icnb.get("Transit_Switch", {}).items(), key=lambda item: text(item[1], "name")
+            )
+        },
+        zones=zones,
+        gateways=tuple(
+            IcGateway(
+                uuid,
+                text(row, "name"),
+                zones.get(text(row, "availability_zone"), ""),
+                text(row, "hostname"),
+            )
+            for uuid, row in icsb.get("Gateway", {}).items()
+        ),
+        ports=tuple(
+            IcPort(
+                uuid,
+                text(row, "logical_port"),
+                text(row, "transit_switch"),
+                zones.get(text(row, "availability_zone"), ""),
+                text(row, "gateway"),
+                text(row, "address"),
+                number(row, "tunnel_key"),
+            )
+            for uuid, row in icsb.get("Port_Binding", {}).items()
+        ),
+        routes=tuple(_routes(icsb.get("Route", {}).items(), zones)),
+        datapaths={
+            text(row, "transit_switch"): number(row, "tunnel_key")
+            for row in icsb.get("Datapath_Binding", {}).values()
+        },
+    )
+
+
+def _routes(rows: Iterable[tuple[str, Row]], zones: Mapping[str, str]) -> Iterable[IcRoute]:
+    for uuid, row in rows:
+        prefix = try_parse_prefix(text(row, "ip_prefix"))
+        if prefix is None:
+            continue
+        yield IcRoute(
+            uuid,
+            zones.get(text(row, "availability_zone"), ""),
+            text(row, "transit_switch"),
+            prefix,
+            text(row, "nexthop"),
+            text(row, "origin"),
+            keys.HELD in mapping(row, "external_ids"),
+        )
+
+
+def _router_port(uuid: str, row: Row) -> RouterPort:
+    return RouterPort(
+        uuid,
+        text(row, "name"),
+        text(row, "mac"),
+        tuple(sorted(strings(row, "networks"))),
+        strings(row, "gateway_chassis"),
+        mapping(row, "external_ids"),
+    )
+
+
+def _first(table: Table) -> tuple[str, Row]:
+    return next(iter(sorted(table.items())), ("", {}))
+
+
+def _by_name(table: Table, name: str) -> tuple[str, Row]:
+    return next(
+        ((u, row) for u, row in sorted(table.items()) if text(row, "name") == name), ("", {})
+    )
