@@ -8,6 +8,7 @@ import pytest
 
 from ovnmesh.plan.operations import Db
 from servers import Server
+from site_harness import Ic, SiteUnderTest, connected
 
 
 @pytest.fixture
@@ -26,3 +27,35 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for made in started:
         made.stop()
+
+
+@pytest.fixture
+def ic(server) -> Ic:
+    return Ic(server)
+
+
+@pytest.fixture
+def sites(server, ic, tmp_path):
+    made = []
+
+    def make(number: int) -> SiteUnderTest:
+        site = SiteUnderTest(server, tmp_path / f"s{number}", ic, number)
+        made.append(site)
+        site.start()
+        return site
+
+    yield make
+    for site in made:
+        site.stop()
+
+
+@pytest.fixture
+def pair(sites) -> tuple[SiteUnderTest, SiteUnderTest]:
+    """Two sites, configured, controlled and marked: routes learned both ways."""
+    one, two = sites(1), sites(2)
+    for site in (one, two):
+        site.configure()
+        site.control()
+        site.mark(f"az{site.number}-gw")
+    connected(one, two)
+    return one, two
