@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks import manual_steps
 from ovnmesh.cli.lab import app
 from ovnmesh.errors import LabError
 from ovnmesh.host import netns
@@ -20,9 +21,6 @@ from ovnmesh.lab.layout import prefix_of
 from ovnmesh.lab.manifests import parse_manifests
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import parse_spec_text, uniform_spec
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-import manual_steps
 
 pytestmark = [
     pytest.mark.root,

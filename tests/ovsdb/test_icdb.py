@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-
 from icdb_files import make_file, older_schema
+
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb import server
 from ovnmesh.icdb.files import DATABASES, IC_NB

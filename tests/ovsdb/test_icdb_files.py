@@ -8,8 +8,8 @@ import subprocess
 from datetime import UTC, datetime
 
 import pytest
-
 from icdb_files import make_file, older_schema
+
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.child import Child
 from ovnmesh.icdb.files import DATABASES, IC_NB, IC_SB, prepare_files, scan_log

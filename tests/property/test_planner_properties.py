@@ -5,7 +5,7 @@ import copy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mesh import Mesh, Site
+from fake_mesh import Mesh, Site
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired, decode_record, encode_desired
 from ovnmesh.model.prefixes import parse_prefix

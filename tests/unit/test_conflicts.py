@@ -2,7 +2,7 @@
 
 import pytest
 
-from mesh import Mesh, Site, wish
+from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.finding import Severity
 from ovnmesh.model.observed import IcRoute, Interconnect

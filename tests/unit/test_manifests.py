@@ -8,12 +8,6 @@ import time
 
 import pytest
 import yaml
-
-from ovnmesh.config import InterconnectConfig
-from ovnmesh.errors import ProviderError
-from ovnmesh.providers import manifests
-from ovnmesh.providers.manifests import ManifestsProvider
-from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES
 from provider_contract import (
     CONFIG,
     PARSED_CONFIG,
@@ -23,6 +17,12 @@ from provider_contract import (
     subnet,
     watching,
 )
+
+from ovnmesh.config import InterconnectConfig
+from ovnmesh.errors import ProviderError
+from ovnmesh.providers import manifests
+from ovnmesh.providers.manifests import ManifestsProvider
+from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from mesh import Mesh, Site, wish
+from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.prefixes import parse_prefix
 from ovnmesh.plan.leave import plan_forget
