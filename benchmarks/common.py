@@ -58,7 +58,7 @@ class Quiet:
         patience_s: seconds to wait in all, over all calls.
     """
 
-    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, patience_s: float) -> None:
         self._left_s = patience_s
 
     def wait(self) -> float:

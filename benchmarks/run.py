@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from benchmarks.common import Quiet, markdown, save
+from benchmarks.common import PATIENCE_S, Quiet, markdown, save
 
 NAMES = ("join", "subnet", "idle", "changes", "lab_up")
 
@@ -22,13 +22,20 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds; not for the record")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_S,
+        metavar="SECONDS",
+        help="how long to wait in all for a quiet machine (default: %(default)g)",
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(NAMES)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; expected {', '.join(NAMES)}")
     if os.geteuid() != 0:
         parser.error("needs root: a lab is made of network namespaces; run it with sudo")
-    quiet = Quiet()
+    quiet = Quiet(arguments.patience)
     for name in arguments.names or NAMES:
         load_before = quiet.wait()
         print(f"{name}: load {load_before}", file=sys.stderr, flush=True)

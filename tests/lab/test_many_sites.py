@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from meshlab import MeshLab, eventually
+from meshlab import MeshLab, eventually, lossless_test
 from ovnmesh.host.process import spawn
 from ovnmesh.lab import teardown
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import uniform_spec
 from ovnmesh.lab.topology import Site
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, lossless_test]
 
 
 def start(folder: Path, **wanted: object) -> Iterator[MeshLab]:

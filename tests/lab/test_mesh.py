@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from meshlab import MeshLab, eventually
+from meshlab import MeshLab, eventually, lossless_test
 from ovnmesh import ovn_keys as keys
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, lossless_test]
 
 SUBNET = """\
 apiVersion: kubeovn.io/v1

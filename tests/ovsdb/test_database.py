@@ -179,11 +179,18 @@ def test_unmonitored_column_of_the_router_can_be_written(nb) -> None:
     router, row = only(database, "Logical_Router")
     assert "static_routes" not in row
     parent = Parent("Logical_Router", Uuid(router), "static_routes")
-    columns = {"ip_prefix": "10.17.0.0/16", "nexthop": "169.254.100.2"}
+    columns = {
+        "ip_prefix": "10.17.0.0/16",
+        "nexthop": "169.254.100.2",
+        "options": {"origin": "connected"},  # as ovn-ic writes it
+    }
     route = Insert("Logical_Router_Static_Route", columns, "r", parent)
     database.apply(Batch(Db.NB, (route,)))
     assert "10.17.0.0/16" in nb.dump("Logical_Router_Static_Route")
-    assert database.snapshot()["Logical_Router_Static_Route"] == {}
+    assert database.snapshot()["Logical_Router_Static_Route"] == {}, "learned: not replicated"
+    own = Insert("Logical_Router_Static_Route", {**columns, "options": {}}, "r", parent)
+    database.apply(Batch(Db.NB, (own,)))
+    assert len(database.snapshot()["Logical_Router_Static_Route"]) == 1
     database.close()
 
 

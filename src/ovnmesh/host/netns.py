@@ -26,8 +26,8 @@ from pyroute2 import netns as pyroute2_netns
 from pyroute2.ethtool.ioctl import IoctlEthtool
 from pyroute2.netlink.exceptions import NetlinkError
 
-from ovnmesh.errors import LabError
-from ovnmesh.host.process import all_pids
+from ovnmesh.errors import LabError, ProcessError
+from ovnmesh.host.process import all_pids, run
 
 NETNS_DIR = Path("/run/netns")
 
@@ -180,9 +180,11 @@ def create(name: str) -> None:
     Raises:
         LabError: it exists already or cannot be made.
     """
+    # Not pyroute2's own: it forks, and a fork of a process with threads can hang for ever on a
+    # lock that another thread held (seen: "no response from the child").
     try:
-        pyroute2_netns.create(name)
-    except OSError as exc:
+        run(["ip", "netns", "add", name])
+    except ProcessError as exc:
         raise LabError(
             f"namespace {name}: cannot be made: {exc}; remove the old lab first"
         ) from exc
