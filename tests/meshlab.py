@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ovnmesh import ovn_keys as keys
