@@ -69,6 +69,12 @@ class Quiet:
         return round(os.getloadavg()[0], 2)
 
 
+def steal_s() -> float:
+    """Processor seconds the hypervisor has kept from this machine so far (proc(5), /proc/stat)."""
+    ticks = int(Path("/proc/stat").read_text().split("\n")[0].split()[8])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def say(text: str) -> None:
     """Progress, for people."""
     print(f"  {text}", file=sys.stderr, flush=True)

@@ -112,7 +112,8 @@ class Databases:
     def configure(self, auto_route: bool) -> None:
         """Write the ConfigMap."""
         new = self.folder / "new"
-        new.write_text(_CONFIG.format(nb_port=IC_NB_PORT, sb_port=IC_SB_PORT, auto_route=str(auto_route).lower()))
+        ports = {"nb_port": IC_NB_PORT, "sb_port": IC_SB_PORT}
+        new.write_text(_CONFIG.format(auto_route=str(auto_route).lower(), **ports))
         new.rename(self.manifests / "ovn-ic-config.yaml")
 
     def start_controller(self) -> int:
@@ -135,7 +136,7 @@ class Databases:
         """Start an agent on an Open_vSwitch database of its own; returns its process id."""
         ids = {"system-id": "az1-n1", "ovn-remote": self.remote}
         self.transact(VSWITCH, [_insert("Open_vSwitch", external_ids=_map(ids))])
-        words = ["agent", "--ovs", self.remote, "--run-dir", str(self.folder / "agent")]
+        words = ["agent", "--ovs", self.remote]
         return self._spawn([sys.executable, "-m", "ovnmesh", *words]).pid
 
     def metrics(self) -> dict[str, float]:
@@ -190,13 +191,13 @@ def own_rows(count: int) -> list[Operation]:
         ):
             row["uuid-name"] = f"new_{column}_{number}"
             link = [column, "insert", ["set", [["named-uuid", row["uuid-name"]]]]]
-            where = [["name", "==", name]]
-            operations += [row, {"op": "mutate", "table": table, "where": where, "mutations": [link]}]
+            mutate: Operation = {"op": "mutate", "table": table, "where": [["name", "==", name]]}
+            operations += [row, {**mutate, "mutations": [link]}]
     return operations
 
 
 def foreign_routes(databases: Databases, count: int, zones: int = 10) -> None:
-    """Routes of other sites in IC-SB, as their ovn-ic would advertise them, on transit switch ts."""
+    """Routes of other sites in IC-SB, as their ovn-ic would advertise them, on switch ts."""
     made = databases.transact(
         IC_SB, [_insert("Availability_Zone", name=f"other{zone}") for zone in range(zones)]
     )

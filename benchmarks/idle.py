@@ -2,7 +2,7 @@
 
 A joined site without a data path (`databases`), the real controller process. Processor time by the
 kernel's scheduler to the nanosecond; what was written by the sizes of the databases' files. Then
-passes are provoked, to see how long one takes. Cases with many rows have auto-route "false", because
+passes are provoked, to see how long one takes. Cases with many rows have auto-route "false":
 stock ovn-ic is quadratic in learned routes (docs/limitations.md) and would be what is measured; one
 has it "true".
 """
@@ -111,7 +111,8 @@ def _measure(case: Case, window_s: float) -> dict[str, object]:
         agent = databases.start_agent() if case == CASES[0] else None
         (ovn_ic,) = _children(controller)
         _settle(controller, ovn_ic)
-        found = _idle(databases, window_s, {"controller": controller, "ovn_ic": ovn_ic, "agent": agent})
+        pids = {"controller": controller, "ovn_ic": ovn_ic, "agent": agent}
+        found = _idle(databases, window_s, pids)
         found["pass_ms"] = summary(_passes(databases, case))
         return found
     finally:
@@ -119,9 +120,7 @@ def _measure(case: Case, window_s: float) -> dict[str, object]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _idle(
-    databases: Databases, window_s: float, pids: dict[str, int | None]
-) -> dict[str, object]:
+def _idle(databases: Databases, window_s: float, pids: dict[str, int | None]) -> dict[str, object]:
     before_passes = databases.metrics()["ovnmesh_pass_seconds_count"]
     time.sleep(1)
     sizes = _sizes(databases)
@@ -129,9 +128,7 @@ def _idle(
     began, used = time.monotonic(), {name: cpu_s(pid) for name, pid in pids.items() if pid}
     time.sleep(window_s)
     span_s = time.monotonic() - began
-    percent = {
-        name: 100 * (cpu_s(pids[name]) - before) / span_s for name, before in used.items()
-    }
+    percent = {name: 100 * (cpu_s(pids[name]) - before) / span_s for name, before in used.items()}
     by_thread = {
         thread: 100 * (seconds - threads.get(thread, 0)) / span_s
         for thread, seconds in _threads(pids["controller"]).items()
@@ -140,14 +137,15 @@ def _idle(
     found: dict[str, object] = {
         "window_s": round(span_s, 1),
         "controller_percent": round(percent["controller"], 4),
-        "controller_percent_by_thread": sorted((round(p, 4) for p in by_thread.values()), reverse=True),
+        "percent_by_thread": sorted((round(p, 4) for p in by_thread.values()), reverse=True),
         "ovn_ic_percent": round(percent["ovn_ic"], 4),
         "rss_mb": round(rss_mb(pids["controller"]), 1),
         "written_bytes": {name: now - sizes[name] for name, now in _sizes(databases).items()},
         "passes": int(passes),
     }
     if pids["agent"]:
-        found["agent"] = {"percent": round(percent["agent"], 4), "rss_mb": round(rss_mb(pids["agent"]), 1)}
+        rss = round(rss_mb(pids["agent"]), 1)
+        found["agent"] = {"percent": round(percent["agent"], 4), "rss_mb": rss}
     return found
 
 
@@ -158,8 +156,10 @@ def _passes(databases: Databases, case: Case) -> list[float]:
         before = databases.metrics()
         databases.configure(case.auto_route)
         wait_until(
-            lambda before=before: databases.metrics()["ovnmesh_pass_seconds_count"]
-            > before["ovnmesh_pass_seconds_count"],
+            lambda before=before: (
+                databases.metrics()["ovnmesh_pass_seconds_count"]
+                > before["ovnmesh_pass_seconds_count"]
+            ),
             "a pass",
             timeout_s=30,
         )
@@ -174,7 +174,7 @@ def _passes(databases: Databases, case: Case) -> list[float]:
 
 
 def _settle(*pids: int) -> None:
-    """Wait until processes rest, two minutes at most: what goes on after that is what is measured."""
+    """Wait until processes rest, two minutes at most: what goes on then is what is measured."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         before = [cpu_s(pid) for pid in pids]

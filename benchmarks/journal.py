@@ -31,9 +31,7 @@ class Transaction:
 
     def mentions(self, table: str, column: str, text: str = "") -> bool:
         """Whether a column of a table was written, with a value that contains a text."""
-        return any(
-            column in row and text in json.dumps(row[column]) for row in self.rows(table)
-        )
+        return any(column in row and text in json.dumps(row[column]) for row in self.rows(table))
 
 
 def read_since(file: Path, offset: int) -> list[Transaction]:

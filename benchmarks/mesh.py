@@ -41,7 +41,7 @@ class BenchLab:
 
     @property
     def endpoints(self) -> tuple[str, str]:
-        """Namespace of a pod of the first site, address of a pod of the second; both off the gateway."""
+        """Namespace of a pod of the first site, address of one of the second; none on a gateway."""
         one, two = self.sites[0].pod("pod1"), self.sites[1].pod("pod2")
         return one.netns, str(two.addresses[0].ip)
 
@@ -91,7 +91,7 @@ class BenchLab:
         )
         for site in self.sites:
             wait_until(
-                lambda site=site: "ts" not in daemons.nbctl(site, "--bare", "--columns=name", "list", "Logical_Switch").split(),
+                lambda site=site: "(ts)" not in daemons.nbctl(site, "ls-list"),
                 f"site {site.name}: left",
                 timeout_s=30,
                 interval_s=LOOK_S,
@@ -101,7 +101,9 @@ class BenchLab:
         """Node on which a site's port on the transit switch ``ts`` is bound."""
         words = ("--bare", "--columns=chassis", "find", "Port_Binding", "type=chassisredirect")
         chassis = daemons.sbctl(site, *words).strip()
-        return daemons.sbctl(site, "get", "Chassis", chassis, "hostname").strip().strip('"') if chassis else ""
+        if not chassis:
+            return ""
+        return daemons.sbctl(site, "get", "Chassis", chassis, "hostname").strip().strip('"')
 
     def wait_active(self, site: Site, node: str) -> None:
         """Until a node is a site's active gateway."""
@@ -179,8 +181,9 @@ def bench_lab(*, enable_ic: bool) -> Iterator[BenchLab]:
     """
     folder = Path(tempfile.mkdtemp(prefix="ovnmesh-bench-"))
     site = {"nodes": 3, "pods": 1, "enable_ic": enable_ic}
+    spec = parse_spec({"sites": [site, site]}, "benchmark")
     try:
-        lab = BenchLab(LabRunner.up(parse_spec({"sites": [site, site]}, "benchmark"), folder / "lab"))
+        lab = BenchLab(LabRunner.up(spec, folder / "lab"))
         if enable_ic:
             lab.wait_joined()
         yield lab

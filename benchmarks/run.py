@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from benchmarks.common import PATIENCE_S, Quiet, markdown, save
+from benchmarks.common import PATIENCE_S, Quiet, markdown, save, steal_s
 
 NAMES = ("join", "subnet", "idle", "changes", "lab_up")
 
@@ -39,13 +39,14 @@ def main() -> int:
     for name in arguments.names or NAMES:
         load_before = quiet.wait()
         print(f"{name}: load {load_before}", file=sys.stderr, flush=True)
-        began = time.monotonic()
+        began, stolen_s = time.monotonic(), steal_s()
         report = importlib.import_module(f"benchmarks.{name}").run(arguments.quick)
         conditions: dict[str, object] = {
             "quick": arguments.quick,
             "load_before": load_before,
             "load_after": round(os.getloadavg()[0], 2),
             "took_s": round(time.monotonic() - began, 1),
+            "steal_s": round(steal_s() - stolen_s, 1),
         }
         path = save(name, report, conditions)
         print(f"{name}: {conditions['took_s']} s, {path}", file=sys.stderr, flush=True)

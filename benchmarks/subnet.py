@@ -49,8 +49,8 @@ def run(quick: bool) -> Report:
             lab.start_ovnmesh()
     found = ratio(ours, floor)
     rows = [
-        ["ovnmesh", spread(ours, "ms"), f"**{found}**"],
-        ["ovn-ic by hand", spread(floor, "ms"), "1"],
+        ["ovnmesh", spread(ours, "ms", 1), f"**{found}**"],
+        ["ovn-ic by hand", spread(floor, "ms", 1), "1"],
     ]
     data: dict[str, object] = {
         "ovnmesh_ms": summary(ours),

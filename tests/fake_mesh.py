@@ -184,7 +184,7 @@ class Site:
         for switch in nb.get("Logical_Switch", {}).values():
             for uuid in switch["ports"]:
                 lsp = nb["Logical_Switch_Port"][uuid]
-                peer = lsp["options"].get("router-port")
+                peer = lsp.get("options", {}).get("router-port")
                 lrp = next(
                     (r for r in nb["Logical_Router_Port"].values() if r["name"] == peer), None
                 )

@@ -30,6 +30,7 @@ CHILDREN = {
     ("Logical_Router", "static_routes"): "Logical_Router_Static_Route",
     ("Logical_Switch", "ports"): "Logical_Switch_Port",
     ("Logical_Router_Port", "gateway_chassis"): "Gateway_Chassis",
+    ("HA_Chassis_Group", "ha_chassis"): "HA_Chassis",
 }
 
 
@@ -88,7 +89,15 @@ class FakeOvsdb:
                 names[op.name] = next(self._ids)
         for op in batch.operations:
             self._one(tables, op, names, resolve)
+        self._check_references(tables)
         self._collect(tables)
+
+    def _check_references(self, tables: Tables) -> None:
+        """A root row that is still referred to cannot be deleted, not even with the referrer."""
+        for row in tables.get("Logical_Switch_Port", {}).values():
+            group = row.get("ha_chassis_group") or frozenset()
+            if group and group not in tables.get("HA_Chassis_Group", {}):
+                raise Refused("referential integrity violation")
 
     def _one(self, tables: Tables, op: Operation, names: dict[str, str], resolve) -> None:  # type: ignore[no-untyped-def]
         match op:

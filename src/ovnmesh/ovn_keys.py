@@ -53,10 +53,10 @@ TS_SUBNET: Final = "subnet"
 #: Priority of the policy that lets interconnection traffic past the gateway policies: above
 #: Kube-OVN's 29000 to 29400, below its 30000 and 31000 (pkg/util/const.go, OvnICPolicyPriority).
 POLICY_PRIORITY: Final = 29500
-#: Highest gateway chassis priority we give; later ones count down (Kube-OVN: 100 - index), ...
+#: Highest gateway chassis priority we give; later ones count down (Kube-OVN: 100 - index).
 GATEWAY_PRIORITY: Final = 100
-#: ... but not below this one: lower priorities belong to witnesses (see `plan.gateways`).
-LOWEST_GATEWAY_PRIORITY: Final = 10
+#: Name of the switch, its one port and the HA chassis group that keep BFD running (`plan.bfd`).
+BFD_NAME: Final = "ovnmesh-bfd"
 
 #: OVSDB lock on the northbound database that decides which controller acts.
 CONTROLLER_LOCK: Final = "ovnmesh_controller"

@@ -6,7 +6,7 @@ from typing import Protocol
 import pytest
 
 from fake_ovsdb import FakeOvsdb, Refused
-from ovnmesh.errors import StalePlan
+from ovnmesh.errors import OvsdbError, StalePlan
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.schema import View
 from ovnmesh.plan.operations import (
@@ -29,6 +29,9 @@ COLUMNS = {
     "Logical_Router": ("name", "ports"),
     "Logical_Router_Port": ("name", "mac", "networks", "gateway_chassis"),
     "Gateway_Chassis": ("name", "chassis_name", "priority"),
+    "HA_Chassis_Group": ("name",),
+    "Logical_Switch": ("name", "ports"),
+    "Logical_Switch_Port": ("name", "ha_chassis_group"),
 }
 
 
@@ -166,3 +169,25 @@ def test_changing_rows_that_are_gone_changes_nothing(store: Store) -> None:
         Delete("Logical_Router_Port", gone, Parent("Logical_Router", Uuid(gone), "ports")),
     )
     assert store.rows("NB_Global") == before
+
+
+def test_a_row_that_is_referred_to_goes_only_after_the_reference(store: Store) -> None:
+    store.apply(
+        Insert("HA_Chassis_Group", {"name": "g"}, "g"),
+        Insert("Logical_Switch", {"name": "s"}, "s"),
+        Insert(
+            "Logical_Switch_Port",
+            {"name": "p", "type": "external", "ha_chassis_group": Named("g")},
+            "p",
+            Parent("Logical_Switch", Named("s"), "ports"),
+        ),
+    )
+    group, switch, port = (
+        only(store, t)[0] for t in ("HA_Chassis_Group", "Logical_Switch", "Logical_Switch_Port")
+    )
+    both = (Delete("Logical_Switch", switch), Delete("HA_Chassis_Group", group))
+    with pytest.raises(OvsdbError):
+        store.apply(*both)
+    store.apply(Update("Logical_Switch_Port", port, {"ha_chassis_group": frozenset()}), *both)
+    assert store.rows("HA_Chassis_Group") == {}
+    assert store.rows("Logical_Switch_Port") == {}

@@ -103,9 +103,13 @@ def essence(site: Site, wish: Desired) -> dict:
         "ports": ports,
         "chassis": chassis,
         "lsps": {
-            row["name"]: (row["type"], row["options"])
+            row["name"]: (row["type"], row.get("options", {}))
             for row in nb.get("Logical_Switch_Port", {}).values()
+            if row["type"] == "router"
         },
+        "bfd": {(row["chassis_name"], row["priority"]) for row in nb.get("HA_Chassis", {}).values()}
+        if usable
+        else set(),
         "policies": {
             (row["priority"], row["match"]) for row in nb["Logical_Router_Policy"].values()
         },

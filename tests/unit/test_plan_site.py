@@ -26,9 +26,9 @@ def nb_options(site: Site) -> dict[str, str]:
 
 
 def carriers(site: Site) -> list[str]:
-    """Gateway chassis that carry traffic, most preferred first; not the witnesses."""
-    found = [row for row in rows(site, "Gateway_Chassis") if row["priority"] >= 10]
-    return [row["chassis_name"] for row in sorted(found, key=lambda row: -row["priority"])]
+    """Gateway chassis, most preferred first."""
+    found = sorted(rows(site, "Gateway_Chassis"), key=lambda row: -row["priority"])
+    return [row["chassis_name"] for row in found]
 
 
 @pytest.fixture
@@ -73,25 +73,40 @@ def test_gateway_is_promoted_only_after_it_is_marked_and_published(site: Site) -
     assert carriers(site) == ["chassis-gw"]
 
 
-def test_gateway_appended_changes_priorities_in_place(site: Site) -> None:
+def test_gateway_appended_changes_one_row(site: Site) -> None:
     site.settle(wish("az1", "gw"))
-    before = set(site.db.tables[Db.NB]["Gateway_Chassis"])
+    before = copy.deepcopy(rows(site, "Gateway_Chassis"))
     site.settle(wish("az1", "gw", "n1"))
-    assert set(site.db.tables[Db.NB]["Gateway_Chassis"]) == before
+    assert [row for row in rows(site, "Gateway_Chassis") if row in before] == before
     assert carriers(site) == ["chassis-gw", "chassis-n1"]
 
 
-def test_lone_gateway_has_witnesses_for_bfd_where_there_are_three_chassis(site: Site) -> None:
+def bfd_members(site: Site) -> set[str]:
+    return {row["chassis_name"] for row in rows(site, "HA_Chassis")}
+
+
+def test_bfd_runs_between_the_gateway_and_witnesses_that_carry_no_traffic(site: Site) -> None:
     site.settle(wish("az1", "gw"))
-    priorities = {row["chassis_name"]: row["priority"] for row in rows(site, "Gateway_Chassis")}
-    assert priorities == {"chassis-gw": 100, "chassis-n1": 2, "chassis-n2": 1}
+    assert bfd_members(site) == {"chassis-gw", "chassis-n1", "chassis-n2"}
+    assert carriers(site) == ["chassis-gw"]
     assert nb_options(site)[keys.GATEWAYS] == "chassis-gw", "a witness is not marked"
+    port = by_name(site, "Logical_Switch_Port", keys.BFD_NAME)
+    assert port["type"] == "external"
+    assert port["ha_chassis_group"] in site.db.tables[Db.NB]["HA_Chassis_Group"]
 
 
-def test_two_chassis_have_no_witness() -> None:
-    site = Site(Mesh(), nodes=("gw", "n1"))
+def test_bfd_group_follows_the_gateways() -> None:
+    site = Site(Mesh(), nodes=("a", "b", "c", "d", "e"))
+    site.settle(wish("az1", "e"))
+    assert bfd_members(site) == {"chassis-e", "chassis-a", "chassis-b"}
+    site.settle(wish("az1", "e", "d", "c", "b"))
+    assert bfd_members(site) == {"chassis-b", "chassis-c", "chassis-d", "chassis-e"}
+
+
+def test_a_single_chassis_has_no_bfd_group() -> None:
+    site = Site(Mesh(), nodes=("gw",))
     site.settle(wish("az1", "gw"))
-    assert [row["chassis_name"] for row in rows(site, "Gateway_Chassis")] == ["chassis-gw"]
+    assert rows(site, "HA_Chassis_Group") == []
 
 
 def test_gateways_reordered_in_place(site: Site) -> None:

@@ -124,8 +124,8 @@ def _gateways(observed: Observed) -> tuple[GatewayLine, ...]:
         active = sb.active.get(lrp.name)
         for uuid in lrp.gateway_chassis:
             row = nb.gateway_chassis.get(uuid)
-            if row is None or row.priority < keys.LOWEST_GATEWAY_PRIORITY:
-                continue  # a witness carries no traffic
+            if row is None:
+                continue
             chassis = sb.by_name(row.chassis)
             known = lines.get(row.chassis)
             lines[row.chassis] = GatewayLine(

@@ -57,6 +57,20 @@ class GatewayChassis:
 
 
 @dataclass(frozen=True, slots=True)
+class BfdGroup:
+    """Our HA_Chassis_Group, switch and port; empty strings for rows that are not there.
+
+    Attributes:
+        members: UUID of each HA_Chassis row by chassis name.
+    """
+
+    group: str = ""
+    switch: str = ""
+    port: str = ""
+    members: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A Logical_Router_Policy that is ours."""
 
@@ -179,6 +193,7 @@ class Northbound:
     switch_ports: Mapping[str, SwitchPort]
     gateway_chassis: Mapping[str, GatewayChassis]
     policies: tuple[Policy, ...]
+    bfd: BfdGroup = BfdGroup()
     static_routes: tuple[StaticRoute, ...] = ()
     """Learned ones are there only when asked for: they grow with the mesh (`ovsdb.schema`)."""
 

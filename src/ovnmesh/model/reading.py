@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.observed import (
+    BfdGroup,
     Chassis,
     GatewayChassis,
     IcGateway,
@@ -82,6 +83,7 @@ def observe_northbound(snapshot: Snapshot, router: str) -> Northbound:
             for uuid, row in sorted(snapshot.get("Logical_Router_Policy", {}).items())
             if mapping(row, "external_ids").get(keys.OWNER) == global_uuid
         ),
+        bfd=_bfd_group(snapshot, global_uuid),
         static_routes=tuple(
             StaticRoute(
                 uuid,
@@ -93,6 +95,32 @@ def observe_northbound(snapshot: Snapshot, router: str) -> Northbound:
             )
             for uuid, row in snapshot.get("Logical_Router_Static_Route", {}).items()
         ),
+    )
+
+
+def _bfd_group(snapshot: Snapshot, owner: str) -> BfdGroup:
+    def ours(table: str) -> tuple[str, Row]:
+        return next(
+            (
+                (uuid, row)
+                for uuid, row in sorted(snapshot.get(table, {}).items())
+                if text(row, "name") == keys.BFD_NAME
+                and mapping(row, "external_ids").get(keys.OWNER) == owner
+            ),
+            ("", {}),
+        )
+
+    group, group_row = ours("HA_Chassis_Group")
+    members = snapshot.get("HA_Chassis", {})
+    return BfdGroup(
+        group,
+        ours("Logical_Switch")[0],
+        ours("Logical_Switch_Port")[0],
+        {
+            text(members[uuid], "chassis_name"): uuid
+            for uuid in strings(group_row, "ha_chassis")
+            if uuid in members
+        },
     )
 
 

@@ -38,7 +38,9 @@ _NB_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "Logical_Router": ("name", "ports"),
     "Logical_Router_Port": _PORT,
     "Gateway_Chassis": ("name", "chassis_name", "priority"),
-    "Logical_Switch": ("name", "other_config"),
+    "HA_Chassis_Group": ("name", "ha_chassis", "external_ids"),
+    "HA_Chassis": ("chassis_name", "external_ids"),
+    "Logical_Switch": ("name", "other_config", "external_ids"),
     "Logical_Switch_Port": _SWITCH_PORT,
     "Logical_Router_Policy": ("priority", "match", "action", "external_ids"),
     "Logical_Router_Static_Route": (
@@ -72,6 +74,8 @@ def northbound(router: str) -> View:
         _NB_COLUMNS,
         {
             "Logical_Router": (("name", "==", router),),
+            "HA_Chassis_Group": NOTHING,
+            "HA_Chassis": NOTHING,
             "Logical_Switch": NOTHING,
             "Logical_Switch_Port": NOTHING,
             "Logical_Router_Policy": NOTHING,
@@ -92,7 +96,9 @@ def transit_conditions(
     """
     tagged = ("external_ids", "includes", ("map", (owner,)))
     return {
-        "Logical_Switch": tuple(("name", "==", name) for name in sorted(switches)) or NOTHING,
+        "HA_Chassis_Group": (tagged,),
+        "HA_Chassis": (tagged,),
+        "Logical_Switch": (tagged, *(("name", "==", name) for name in sorted(switches))),
         "Logical_Switch_Port": (
             ("type", "==", "remote"),
             tagged,

@@ -4,11 +4,6 @@ Called by `plan.site`. A node is first named in NB_Global.options:ovnmesh-gatewa
 marks it), and promoted only once it is marked and ovn-ic has published it: a gateway that becomes
 active before remote sites have a tunnel to it loses traffic. Demotion runs the other way round.
 
-A site of three or more chassis also gets witnesses: chassis of lowest priority that carry no
-traffic, so that BFD runs between gateway and others from the first moment. OVN takes a gateway
-that sees no BFD peer up for isolated (ovn-controller, ha-chassis.c): without witnesses, adding a
-second gateway stops traffic until BFD is up (measured: 0.8 s).
-
 Must not leave a port without its last gateway.
 """
 
@@ -31,11 +26,6 @@ from ovnmesh.plan.operations import (
 
 TABLE = "Gateway_Chassis"
 
-#: Fewer chassis than this, and a dead witness would make the gateway think itself isolated.
-FEWEST_CHASSIS_FOR_WITNESSES = 3
-#: Members of the group that are enough, gateways included.
-ENOUGH_MEMBERS = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Gateways:
@@ -44,13 +34,13 @@ class Gateways:
     Attributes:
         marked: chassis names to be marked as interconnection gateways, sorted.
         ranked: chassis names that may carry traffic, with their priority.
-        witnesses: chassis names that only take part in BFD, with their priority.
+        candidates: chassis names of the gateway nodes, promoted or not, sorted.
         findings: unknown, unregistered and unmarked nodes.
     """
 
     marked: tuple[str, ...]
     ranked: tuple[tuple[str, int], ...]
-    witnesses: tuple[tuple[str, int], ...]
+    candidates: tuple[str, ...]
     findings: tuple[Finding, ...]
 
 
@@ -68,42 +58,28 @@ def decide_gateways(gw_nodes: Iterable[str], observed: Observed) -> Gateways:
             continue
         marked.add(chassis.name)
         if (chassis.is_interconn and chassis.name in published) or chassis.name in in_use:
-            ranked.append((chassis.name, _priority(index)))
+            ranked.append((chassis.name, max(1, keys.GATEWAY_PRIORITY - index)))
         if not chassis.is_interconn:
             findings.append(_not_marked(node))
     # A gateway that is still carrying traffic stays marked until it carries none.
     return Gateways(
         tuple(sorted(marked | in_use)),
         tuple(ranked),
-        _witnesses({name for name, _ in ranked}, observed),
+        tuple(sorted(marked)),
         tuple(findings),
     )
 
 
-def _priority(index: int) -> int:
-    return max(keys.LOWEST_GATEWAY_PRIORITY, keys.GATEWAY_PRIORITY - index)
-
-
 def _in_use(observed: Observed) -> set[str]:
-    """Gateways by rank, and the marked chassis that a port is bound to while it is drained."""
+    """Chassis that a port has as gateway, or is still bound to while one is drained."""
     nb, sb = observed.nb, observed.sb
     used = set()
     for lrp in nb.transit_lrps():
         rows = [nb.gateway_chassis[u] for u in lrp.gateway_chassis if u in nb.gateway_chassis]
-        used |= {row.chassis for row in rows if row.priority >= keys.LOWEST_GATEWAY_PRIORITY}
-        bound = sb.by_name(sb.active.get(lrp.name, ""))
-        if bound is not None and bound.is_interconn:
-            used.add(bound.name)
+        used |= {row.chassis for row in rows}
+        if lrp.name in sb.active:
+            used.add(sb.active[lrp.name])
     return {name for name in used if sb.by_name(name) is not None}
-
-
-def _witnesses(ranked: set[str], observed: Observed) -> tuple[tuple[str, int], ...]:
-    local = sorted(chassis.name for chassis in observed.sb.chassis if not chassis.is_remote)
-    if not ranked or len(local) < FEWEST_CHASSIS_FOR_WITNESSES:
-        return ()
-    wanted = max(0, ENOUGH_MEMBERS - len(ranked))
-    names = [name for name in local if name not in ranked][:wanted]
-    return tuple((name, wanted - index) for index, name in enumerate(names))
 
 
 def plan_gateway_chassis(
@@ -124,7 +100,7 @@ def plan_gateway_chassis(
     """
     existing = _existing(lrp, observed)
     operations: list[Operation] = []
-    for chassis, priority in (*gateways.ranked, *gateways.witnesses):
+    for chassis, priority in gateways.ranked:
         row = existing.pop(chassis, None)
         name = f"{lrp_name}_{chassis}"  # as ovn-nbctl(8) lrp-set-gateway-chassis names them
         if row is None:

@@ -8,6 +8,7 @@ marks of the gateway nodes. Must be explicit: a missing configuration never lead
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Interconnect, Observed
+from ovnmesh.plan.bfd import plan_bfd_removal
 from ovnmesh.plan.claims import plan_release
 from ovnmesh.plan.northbound import merge, plan_restore
 from ovnmesh.plan.operations import Batch, Db, Delete, Operation, Parent, Uuid
@@ -99,6 +100,7 @@ def _disconnect(observed: Observed) -> tuple[Operation, ...]:
         for policy in nb.policies
         if policy.external_ids.get(keys.TRANSIT_SWITCH, "") not in served
     ]
+    operations += plan_bfd_removal(nb)
     operations += [Delete("Logical_Switch", switch.uuid) for switch in nb.switches.values()]
     operations += (
         merge("NB_Global", nb.global_uuid, "options", nb.options, {keys.GATEWAYS: ""})

@@ -16,6 +16,7 @@ from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Northbound, Observed
 from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, is_link_local, try_parse_prefix
 from ovnmesh.plan.addressing import Endpoint, choose_endpoint, taken_by_others
+from ovnmesh.plan.bfd import plan_bfd
 from ovnmesh.plan.claims import check_az_name, plan_address_claims, plan_az_claim
 from ovnmesh.plan.conflicts import Conflicts, resolve_conflicts
 from ovnmesh.plan.gateways import decide_gateways, plan_gateway_chassis
@@ -78,6 +79,7 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
             (
                 *_plan_global(desired, observed, denied, gateways.marked),
                 *_plan_transit(desired, observed, endpoints),
+                *plan_bfd(gateways.candidates, observed),
             ),
             "name, routes and transit ports",
         ),
