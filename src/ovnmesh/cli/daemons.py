@@ -4,9 +4,7 @@ Called by `cli.main`. Wires provider, reconciler and metrics together; contains 
 """
 
 import logging
-import os
 import signal
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.host.systemd import notify
 
 LOG = logging.getLogger(__name__)
 
@@ -100,19 +99,6 @@ def _run(work: Callable[[], None], stop: Callable[[], None]) -> None:
     notify("READY=1")
     work()
     LOG.info("stopped")
-
-
-def notify(message: str) -> None:
-    """Tell systemd, if it asked to be told (sd_notify(3))."""
-    target = os.environ.get("NOTIFY_SOCKET")
-    if not target:
-        return
-    address = "\0" + target[1:] if target.startswith("@") else target
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
-        try:
-            link.sendto(message.encode(), address)
-        except OSError as exc:
-            LOG.debug("NOTIFY_SOCKET: %s", exc)
 
 
 def _serve(metrics: object, port: int, address: str) -> None:

@@ -10,7 +10,6 @@ import logging
 import os
 import queue
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import IcDbError
+from ovnmesh.host.systemd import notify
 from ovnmesh.icdb.child import Child
 from ovnmesh.icdb.files import (
     DATABASES,
@@ -78,7 +78,7 @@ def serve(settings: Settings) -> None:
                 _report_ready(children, settings, ready)
             _wait(events, children)
         finally:
-            _notify("STOPPING=1")
+            notify("STOPPING=1")
             ready.unlink(missing_ok=True)
             for child in children:
                 child.stop()
@@ -159,7 +159,7 @@ def _report_ready(children: Sequence[Child], settings: Settings, ready: Path) ->
         where = describe_endpoint(settings.address, ports[child.db])
         served.append(f"{child.db.schema} on tcp {where} and {child.public_socket}")
     ready.write_text(f"{os.getpid()}\n")
-    _notify("READY=1")
+    notify("READY=1")
     log.info("ready: %s", ", ".join(served))
 
 
@@ -183,17 +183,3 @@ def _stop_signals(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _notify(state: str) -> None:
-    """Tell systemd, if it asked to be told (sd_notify(3))."""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if not path:
-        return
-    # A leading @ stands for an abstract socket's zero byte.
-    address = f"\0{path[1:]}" if path.startswith("@") else path
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.sendto(state.encode(), address)
-    except OSError as error:
-        log.warning("cannot notify systemd on %s: %s", path, error)

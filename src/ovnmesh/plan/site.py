@@ -19,7 +19,7 @@ from ovnmesh.plan.addressing import Endpoint, choose_endpoint, taken_by_others
 from ovnmesh.plan.bfd import plan_bfd
 from ovnmesh.plan.claims import check_az_name, plan_address_claims, plan_az_claim
 from ovnmesh.plan.conflicts import Conflicts, resolve_conflicts
-from ovnmesh.plan.gateways import decide_gateways, plan_gateway_chassis
+from ovnmesh.plan.gateways import Gateways, decide_gateways, plan_gateway_chassis
 from ovnmesh.plan.identity import plan_identity, plan_seed, renames
 from ovnmesh.plan.northbound import (
     check_deny_list,
@@ -78,7 +78,7 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
             Db.NB,
             (
                 *_plan_global(desired, observed, denied, gateways.marked),
-                *_plan_transit(desired, observed, endpoints),
+                *_plan_transit(desired.az_name, observed, endpoints, gateways),
                 *plan_bfd(gateways.candidates, observed),
             ),
             "name, routes and transit ports",
@@ -275,21 +275,20 @@ def _plan_global(
 
 
 def _plan_transit(
-    desired: Desired, observed: Observed, endpoints: Mapping[str, Endpoint]
+    az: str, observed: Observed, endpoints: Mapping[str, Endpoint], gateways: Gateways
 ) -> tuple[Operation, ...]:
     nb = observed.nb
-    gateways = decide_gateways(desired.gw_nodes, observed)
     operations: list[Operation] = []
     for ts, endpoint in endpoints.items():
         if ts not in nb.switches:
             continue  # ovn-ic makes the switch; the next pass connects it
-        changes, reference = plan_ports(nb, desired.az_name, ts, endpoint)
+        changes, reference = plan_ports(nb, az, ts, endpoint)
         operations += changes
         operations += plan_gateway_chassis(
             gateways,
-            nb.transit_lrp(ts, desired.az_name),
+            nb.transit_lrp(ts, az),
             reference,
-            keys.lrp_name(desired.az_name, ts),
+            keys.lrp_name(az, ts),
             observed,
         )
     gone = {
