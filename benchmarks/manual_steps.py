@@ -25,7 +25,7 @@ POLICY_PRIORITY = 29500
 """Kube-OVN's OvnICPolicyPriority: above the policies that send a pod's traffic out by its node."""
 
 
-def connect(lab: Lab, *, witnesses: bool = False) -> None:
+def connect(lab: Lab, *, standby: bool = False) -> None:
     """Join all sites, as fast as an operator with a good script can: this is the floor.
 
     The documents' steps with nothing waited for that need not be, each database written once per
@@ -33,15 +33,14 @@ def connect(lab: Lab, *, witnesses: bool = False) -> None:
 
     Args:
         lab: the lab.
-        witnesses: also make the other nodes gateway chassis of low priority, as ovnmesh does, so
-            that BFD runs and a gateway can be replaced without loss.
+        standby: also make the other nodes gateway chassis, of low priority.
     """
     with ThreadPoolExecutor(len(lab.sites)) as pool:
-        for done in [pool.submit(_connect_site, lab, site, witnesses) for site in lab.sites]:
+        for done in [pool.submit(_connect_site, lab, site, standby) for site in lab.sites]:
             done.result()
 
 
-def _connect_site(lab: Lab, site: Site, witnesses: bool) -> None:
+def _connect_site(lab: Lab, site: Site, standby: bool) -> None:
     for name in site.gw_nodes:
         daemons.vsctl(
             site.node(name), "set", "Open_vSwitch", ".", "external_ids:ovn-is-interconn=true"
@@ -52,7 +51,7 @@ def _connect_site(lab: Lab, site: Site, witnesses: bool) -> None:
     daemons.nbctl(site, *join_commands(commands))
     start_ovn_ic(site)
     # One call: it waits for the switch that ovn-ic makes, then writes everything else.
-    commands = [["wait-until", "Logical_Switch", TS], *_port_commands(lab, site, witnesses)]
+    commands = [["wait-until", "Logical_Switch", TS], *_port_commands(lab, site, standby)]
     daemons.nbctl(site, *join_commands(commands))
 
 
@@ -120,7 +119,7 @@ def stop_ovn_ic(site: Site) -> None:
         terminate(pid, "ovn-ic")
 
 
-def _port_commands(lab: Lab, site: Site, witnesses: bool) -> list[Command]:
+def _port_commands(lab: Lab, site: Site, standby: bool) -> list[Command]:
     number = lab.sites.index(site) + 1
     lrp, lsp = _lrp(site), _lsp(site)
     commands: list[Command] = [
@@ -132,7 +131,7 @@ def _port_commands(lab: Lab, site: Site, witnesses: bool) -> list[Command]:
         chassis = site.node(name).system_id
         commands.append(["lrp-set-gateway-chassis", lrp, chassis, str(100 - index)])
     others = [node for node in site.nodes if node.name not in site.gw_nodes]
-    for index, node in enumerate(others[:2] if witnesses else ()):
+    for index, node in enumerate(others[:2] if standby else ()):
         commands.append(["lrp-set-gateway-chassis", lrp, node.system_id, str(2 - index)])
     return commands
 

@@ -29,7 +29,7 @@ from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES
 def _short_intervals(monkeypatch):
     """What takes a second in production takes less here; nothing else changes."""
     monkeypatch.setattr(manifests, "_RETRY_S", 0.05)
-    monkeypatch.setattr(manifests, "_IDENTITY_CHECK_MS", 50)
+    monkeypatch.setattr(manifests, "_LOOK_UP_S", 0.05)
 
 
 class FolderHarness:

@@ -165,7 +165,7 @@ class Reconciler:
         self._ic.open(intent)
         if not self._site.nb.has_lock:
             return self._stand_by(nb, intent, record)
-        return self._act(intent)
+        return self._act(nb, intent)
 
     def _read_input(self) -> None:
         if not self._input_changed:
@@ -196,8 +196,12 @@ class Reconciler:
             delay = self._ensure_ovn_ic()
         return delay, PassReport("standby", intent.findings, input_ok=intent.input_ok)
 
-    def _act(self, intent: Intent) -> tuple[float | None, PassReport]:
+    def _act(self, nb: Northbound, intent: Intent) -> tuple[float | None, PassReport]:
         if self._ic.connecting:
+            if not nb.name and not _is_joined(nb):
+                # Nameless, it writes nothing (ovn-ic.c, az_run); started now, it has read all
+                # databases by the time the name is claimed.
+                self._run_ovn_ic(intent.ic_nb, intent.ic_sb)
             return None, PassReport("connecting", intent.findings, input_ok=intent.input_ok)
         moved = self._ic.try_move(lambda ic: self._plan_against(intent, ic))
         if not self._ic.live:
@@ -266,10 +270,11 @@ class Reconciler:
         if self._ic.databases is None:
             return None
         ic_nb, ic_sb = self._ic.databases
+        return self._run_ovn_ic(ic_nb.remote, ic_sb.remote)
+
+    def _run_ovn_ic(self, ic_nb: str, ic_sb: str) -> float | None:
         site = self._site
-        return self._ovn_ic.ensure(
-            OvnIcArguments(site.nb.remote, site.sb.remote, ic_nb.remote, ic_sb.remote)
-        )
+        return self._ovn_ic.ensure(OvnIcArguments(site.nb.remote, site.sb.remote, ic_nb, ic_sb))
 
     def _database(self, db: Db) -> Database:
         databases = (self._site.nb, self._site.sb, *(self._ic.databases or ()))

@@ -58,7 +58,9 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
     nb = observed.nb
     blocker = _check_preconditions(desired, observed)
     if blocker is not None:
-        return Plan(findings=(blocker,), run_ovn_ic=bool(nb.transit_lrps()), refused=True)
+        # ovn-ic that finds no transit switches would delete the site's: it must not run then.
+        safe = bool(nb.transit_lrps()) and blocker.code != "ic-empty"
+        return Plan(findings=(blocker,), run_ovn_ic=safe, refused=True)
     endpoints, address_findings = _endpoints(desired, observed)
     manual = _manual_routes(observed)
     conflicts = _conflicts(desired, observed, manual)

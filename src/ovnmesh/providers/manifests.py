@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-import watchfiles
-from watchfiles._rust_notify import WatchfilesRustInternalError
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
 
 from ovnmesh.config import (
     CONFIG_NAME,
@@ -41,12 +41,10 @@ _MISTAKEN_NAME = "ic-config"
 _GROUPS = {"ConfigMap": "", "Node": "", "Subnet": "kubeovn.io"}
 _VERSION = "v1"
 # Changes within this time are reported once; an editor makes several per save.
-_DEBOUNCE_MS = 50
-# watchfiles looks for changes this often even while there are none, which is most of what an idle
-# controller costs; a change is reported after one to two steps (measured: 62 ms, 78 ms at most).
-_STEP_MS = 50
-# How often the watch makes sure that the folder is still the one it watches.
-_IDENTITY_CHECK_MS = 1000
+_DEBOUNCE_S = 0.01
+# How often the watch looks whether it is to stop, and whether the folder is still the same one.
+_LOOK_UP_S = 0.25
+_CHANGES = frozenset({"created", "deleted", "moved", "closed"})
 _RETRY_S = 1.0
 
 _Named = TypeVar("_Named", Subnet, Node)
@@ -102,7 +100,7 @@ class ManifestsProvider:
                     log.warning("folder %s is gone; waiting for it to come back", self._folder)
                     on_change()
                 gone = True
-            except (OSError, WatchfilesRustInternalError) as error:
+            except OSError as error:
                 # Out of inotify watches, or replaced this moment: look again every second.
                 log.warning("cannot watch %s (%s); trying again", self._folder, error)
                 on_change()
@@ -112,24 +110,33 @@ class ManifestsProvider:
         self, identity: tuple[int, int], on_change: Callable[[], None], stop: threading.Event
     ) -> None:
         """Watch until `stop`, or until another folder, or none, stands in this one's place."""
-        changes = watchfiles.watch(
-            self._folder,
-            watch_filter=None,
-            debounce=_DEBOUNCE_MS,
-            step=_STEP_MS,
-            stop_event=stop,
-            rust_timeout=_IDENTITY_CHECK_MS,
-            yield_on_timeout=True,
-            recursive=False,
-        )
-        first = True
-        for change in changes:
-            # The first time also covers what happened before the watch was in place.
-            if change or first:
-                on_change()
-            first = False
-            if _identity(self._folder) != identity:
-                return
+        changed = threading.Event()
+        observer = Observer()
+        observer.schedule(_Waker(changed), str(self._folder), recursive=False)
+        observer.start()
+        try:
+            on_change()  # also covers what happened before the watch was in place
+            while not stop.is_set() and _identity(self._folder) == identity:
+                if changed.wait(_LOOK_UP_S):
+                    stop.wait(_DEBOUNCE_S)
+                    changed.clear()
+                    on_change()
+        finally:
+            observer.stop()
+            observer.join()
+
+
+class _Waker(FileSystemEventHandler):
+    """Sets an event when a file has been written, or has come or gone under a name."""
+
+    def __init__(self, changed: threading.Event) -> None:
+        self._changed = changed
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        # Not "modified": a file that is being written is reported when it is closed. Not "opened"
+        # and "closed_no_write": reading is no change, and would make the next one.
+        if event.event_type in _CHANGES:
+            self._changed.set()
 
 
 @dataclass(slots=True)
