@@ -49,6 +49,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabRunner]:
 def connected(lab: LabRunner) -> Iterator[LabRunner]:
     """Join the sites with the documents' manual steps."""
     manual_steps.connect(lab.lab)
+    # The nodes have the flows only a moment after the databases have the rows.
+    wait_until(
+        lambda: lab.ping("az1/pod2", "az2/pod2", count=3, interval_ms=20).lost == 0,
+        "sites connected by hand: flows on the nodes",
+        timeout_s=10,
+    )
+    for site in lab.lab.sites:
+        daemons.nbctl(site, "--wait=hv", "sync")
     yield lab
     manual_steps.disconnect(lab.lab)
 

@@ -77,9 +77,9 @@ def _leave(access: SiteAccess, force: bool, step: Callable[[str], None]) -> bool
         if not joined(session.observe()):
             return True
         if session.has_controller():
-            findings = overview(session.observe()).findings
-            if findings:
-                said = "; ".join(finding.message for finding in findings)
+            seen = overview(session.observe())
+            if seen.state == "error":
+                said = "; ".join(finding.message for finding in seen.findings)
                 raise OvnmeshError(f"site {access.name}: its controller cannot leave: {said}")
             raise ConfigError(
                 [
