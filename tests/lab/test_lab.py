@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import manual_steps
+from meshlab import first_packet_test
 from ovnmesh.cli.lab import app
 from ovnmesh.errors import LabError
 from ovnmesh.host import netns
@@ -25,6 +26,7 @@ from ovnmesh.lab.spec import parse_spec_text, uniform_spec
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces"),
+    first_packet_test,
 ]
 
 SUBNET = """

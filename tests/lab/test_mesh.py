@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from meshlab import MeshLab, eventually, lossless_test
+from meshlab import MeshLab, eventually, first_packet_test, lossless_test
 from ovnmesh import ovn_keys as keys
 
 pytestmark = [pytest.mark.root, lossless_test]
@@ -46,6 +46,7 @@ def test_the_documents_listings(mesh: MeshLab) -> None:
     assert "port ts-az1\n        type: remote" in port
 
 
+@first_packet_test
 def test_all_pairs_reach_each_other_from_the_first_packet(mesh: MeshLab) -> None:
     mesh.assert_all_pairs()
 
