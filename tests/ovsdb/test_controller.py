@@ -341,3 +341,23 @@ def test_addresses_of_a_site_run_by_hand_are_respected(sites, ic) -> None:
     )
     wait_for(lambda: mine not in one.nbctl("get", "Logical_Router_Port", "az1-ts", "networks"))
     assert mine in ic.sb.dump("Port_Binding"), "theirs is untouched"
+
+
+def test_empty_interconnection_databases_do_not_take_the_switches_away(pair, ic, server) -> None:
+    """A controller that starts anew, aimed at databases that are empty, starts no ovn-ic there."""
+    one, _two = pair
+    empty = server(Db.IC_NB, one.folder), server(Db.IC_SB, one.folder)
+    empty[0].transact({"op": "insert", "table": "IC_NB_Global", "row": {}})
+    controller, thread = one.controllers.pop()
+    controller.stop()
+    thread.join()
+    one.configure(nb=empty[0].listen(), sb=empty[1].listen())
+    one.control()
+    one.control()
+    wait_for(lambda: "ic-empty" in {f.code for r in one.reports for f in r.findings})
+    wait_for(lambda: any(report.state == "standby" for report in one.reports))
+    assert all(controller._ovn_ic.pid is None for controller, _ in one.controllers)
+    assert "port ts-az2" in one.nbctl("show", "ts")
+    assert "10.17.0.0/16" in one.routes()
+    one.configure()
+    wait_for(lambda: one.codes() == [] and one.state() == "joined", 20)

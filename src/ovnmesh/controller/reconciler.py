@@ -192,6 +192,8 @@ class Reconciler:
         delay = None
         if intent.leave or record is None or nb.name != record.data.get("az-name"):
             self._ovn_ic.stop()
+        elif self._ic.live and not self._ic.read().transit_switches:
+            self._ovn_ic.stop()  # it would delete the site's switches (see `plan.site`)
         else:
             delay = self._ensure_ovn_ic()
         return delay, PassReport("standby", intent.findings, input_ok=intent.input_ok)
