@@ -123,7 +123,14 @@ class Databases:
         words += ["--config", str(self.manifests), "--run-dir", str(self.folder / "run")]
         words += ["--metrics-port", str(METRICS_PORT)]
         child = self._spawn([sys.executable, "-m", "ovnmesh", *words])
-        wait_until(lambda: self._state() == "joined", "joined", timeout_s=180, interval_s=0.2)
+        wait_until(
+            lambda: child.poll() is not None or self._state() == "joined",
+            "joined",
+            timeout_s=180,
+            interval_s=0.2,
+        )
+        if child.poll() is not None:
+            raise RuntimeError(f"the controller ended: {(self.folder / 'log').read_text()}")
         return child.pid
 
     def mark_gateway(self) -> None:

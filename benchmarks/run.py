@@ -7,6 +7,7 @@ Needs root: labs are network namespaces.
 import argparse
 import importlib
 import os
+import signal
 import sys
 import time
 
@@ -35,6 +36,8 @@ def main() -> int:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; expected {', '.join(NAMES)}")
     if os.geteuid() != 0:
         parser.error("needs root: a lab is made of network namespaces; run it with sudo")
+    # So that a terminated run ends its labs as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     quiet = Quiet(arguments.patience)
     for name in arguments.names or NAMES:
         load_before = quiet.wait()
