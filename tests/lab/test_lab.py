@@ -55,7 +55,7 @@ def connected(lab: LabRunner) -> Iterator[LabRunner]:
     wait_until(
         lambda: lab.ping("az1/pod2", "az2/pod2", count=3, interval_ms=20).lost == 0,
         "sites connected by hand: flows on the nodes",
-        timeout_s=10,
+        timeout_s=30,
     )
     for site in lab.lab.sites:
         daemons.nbctl(site, "--wait=hv", "sync")

@@ -451,22 +451,3 @@ def test_forgetting_a_site_that_is_gone_frees_its_name(site: Site) -> None:
     assert all(site.nb_global not in ts.claims for ts in ic.transit_switches.values())
     assert plan_forget("az1", ic) == ()
     assert plan_site(wish("az2"), other.observed).batches == ()
-
-
-def bind(site: Site, lrp: str) -> None:
-    """ovn-controller claims the gateway port."""
-    chassis = next(u for u, r in site.db.tables[Db.SB]["Chassis"].items() if r["hostname"] == "gw")
-    site.db.add(Db.SB, "Port_Binding", logical_port=f"cr-{lrp}", chassis=frozenset({chassis}))
-
-
-def test_a_further_switch_is_advertised_only_when_its_port_is_bound(site: Site) -> None:
-    site.settle(wish())
-    bind(site, "az1-ts")
-    site.mesh.add_switch(1)
-    plan = site.settle(wish())
-    assert by_name(site, "Logical_Router_Port", "az1-ts1")
-    assert not any(row["name"] == "ts1-az1" for row in rows(site, "Logical_Switch_Port"))
-    assert plan.waiting == ("ts1",)
-    bind(site, "az1-ts1")
-    assert site.settle(wish()).waiting == ()
-    assert by_name(site, "Logical_Switch_Port", "ts1-az1")

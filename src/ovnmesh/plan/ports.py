@@ -39,16 +39,9 @@ def policy_match(lrp: str) -> str:
 
 
 def plan_ports(
-    nb: Northbound, az: str, ts: str, endpoint: Endpoint, hold: bool
+    nb: Northbound, az: str, ts: str, endpoint: Endpoint
 ) -> tuple[tuple[Operation, ...], Reference]:
     """Ensure LRP, LSP and policy of one transit switch that ovn-ic has already made.
-
-    Args:
-        nb: the northbound database.
-        az: the site's name.
-        ts: the transit switch.
-        endpoint: our address and MAC on it.
-        hold: do not make the switch port yet: it is what ovn-ic advertises by.
 
     Returns:
         The operations, and a reference to the router port for those that hang on it.
@@ -76,8 +69,7 @@ def plan_ports(
     else:
         reference = Uuid(lrp.uuid)
         operations += _mend_lrp(lrp, name, endpoint, tags)
-    if not hold:
-        operations += _plan_switch_port(nb, az, ts, lrp, tags)
+    operations += _plan_switch_port(nb, az, ts, lrp, tags)
     operations += _plan_policy(nb, name, tags)
     return tuple(operations), reference
 

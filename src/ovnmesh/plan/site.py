@@ -97,9 +97,7 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
             *check_deny_list([p for p in denied if p not in LINK_LOCAL], capabilities),
         ),
         pause_ovn_ic=renames(desired.az_name, observed),
-        waiting=tuple(
-            ts for ts in endpoints if ts not in nb.switches or _hold(observed, desired.az_name, ts)
-        ),
+        waiting=tuple(ts for ts in endpoints if ts not in nb.switches),
     )
 
 
@@ -286,7 +284,7 @@ def _plan_transit(
     for ts, endpoint in endpoints.items():
         if ts not in nb.switches:
             continue  # ovn-ic makes the switch; the next pass connects it
-        changes, reference = plan_ports(nb, az, ts, endpoint, _hold(observed, az, ts))
+        changes, reference = plan_ports(nb, az, ts, endpoint)
         operations += changes
         operations += plan_gateway_chassis(
             gateways,
@@ -305,19 +303,6 @@ def _plan_transit(
     for ts in sorted(gone):
         operations += plan_port_removal(nb, ts)
     return tuple(operations)
-
-
-def _hold(observed: Observed, az: str, ts: str) -> bool:
-    """Whether a further transit switch must wait until its port is bound to a gateway.
-
-    Others send by a route as soon as ovn-ic advertises it, and drop until the port is bound. The
-    first switch carries no traffic yet, so it need not wait.
-    """
-    nb, active = observed.nb, observed.sb.active
-    lrp = nb.transit_lrp(ts, az)
-    bound = lrp is not None and lrp.name in active
-    made = lrp is not None and nb.switch_port_of(lrp.name) is not None
-    return not bound and not made and any(port.name in active for port in nb.transit_lrps())
 
 
 def _plan_seed(az: str, observed: Observed) -> tuple[Operation, ...]:
