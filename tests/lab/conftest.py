@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,17 +9,6 @@ from meshlab import MeshLab
 from ovnmesh.lab import teardown
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import uniform_spec
-
-
-def start(folder: Path, **wanted: object) -> Iterator[MeshLab]:
-    """A lab that is gone afterwards, whatever happens."""
-    runner = LabRunner.up(uniform_spec(**wanted), folder)  # type: ignore[arg-type]
-    try:
-        mesh = MeshLab(runner)
-        mesh.wait_joined()
-        yield mesh
-    finally:
-        teardown.down(folder)
 
 
 @pytest.fixture(scope="module")

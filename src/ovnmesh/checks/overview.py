@@ -88,15 +88,10 @@ def overview(observed: Observed) -> SiteOverview:
         nb.name if joined else "",
         state,
         gateways,
-        _ports(observed.ic),
+        mesh_ports(observed.ic),
         _routes(observed) if joined else (),
         (*findings, *live),
     )
-
-
-def mesh_ports(ic: Interconnect) -> tuple[PortLine, ...]:
-    """Every port of the mesh, as the interconnection databases tell it."""
-    return _ports(ic)
 
 
 def _read_status(nb: Northbound) -> tuple[str, tuple[Finding, ...]]:
@@ -138,7 +133,8 @@ def _gateways(observed: Observed) -> tuple[GatewayLine, ...]:
     return tuple(sorted(lines.values(), key=lambda line: (-line.priority, line.node)))
 
 
-def _ports(ic: Interconnect) -> tuple[PortLine, ...]:
+def mesh_ports(ic: Interconnect) -> tuple[PortLine, ...]:
+    """Every port of the mesh, as the interconnection databases tell it."""
     hosts = {gateway.name: gateway.hostname for gateway in ic.gateways}
     return tuple(
         sorted(

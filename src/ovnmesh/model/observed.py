@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.capabilities import Capabilities, parse_capabilities
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
 
 
@@ -206,6 +207,11 @@ class Northbound:
     def site_id(self) -> str:
         """The site's identity: the UUID of its NB_Global row, stable for the database's life."""
         return self.global_uuid
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the site's OVN version can do."""
+        return parse_capabilities(self.options.get(keys.NORTHD_VERSION, ""))
 
     def lrp_by_name(self, name: str) -> RouterPort | None:
         """The router port of that name, if the router has it."""

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.capabilities import parse_capabilities
 from ovnmesh.model.desired import Desired, encode_desired
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Northbound, Observed
@@ -67,7 +66,7 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
     deniable, manual_findings = _split_manual(observed, manual)
     denied = _denied(desired, observed, conflicts, deniable)
     gateways = decide_gateways(desired.gw_nodes, observed)
-    capabilities = parse_capabilities(nb.options.get(keys.NORTHD_VERSION, ""))
+    capabilities = nb.capabilities
     batches = [
         Batch(
             Db.IC_NB,
@@ -251,7 +250,7 @@ def _static_routes(nb: Northbound) -> Iterator[tuple[Prefix, Prefix]]:
 def _denied(
     desired: Desired, observed: Observed, conflicts: Conflicts, manual: tuple[Prefix, ...]
 ) -> tuple[Prefix, ...]:
-    capabilities = parse_capabilities(observed.nb.options.get(keys.NORTHD_VERSION, ""))
+    capabilities = observed.nb.capabilities
     # OVN itself never advertises link-local prefixes; where naming one would block all of IPv6,
     # leave it to OVN.
     link_local = [p for p in LINK_LOCAL if p.version == 4 or not capabilities.denylist_breaks_ipv6]
@@ -264,7 +263,7 @@ def _plan_global(
     desired: Desired, observed: Observed, denied: tuple[Prefix, ...], marked: tuple[str, ...]
 ) -> tuple[Operation, ...]:
     nb = observed.nb
-    capabilities = parse_capabilities(nb.options.get(keys.NORTHD_VERSION, ""))
+    capabilities = nb.capabilities
     auto = "true" if desired.auto_route else "false"
     options = {keys.ROUTE_ADV: auto, keys.ROUTE_LEARN: auto, keys.GATEWAYS: ",".join(marked)}
     options |= {key: ",".join(map(str, denied)) for key in deny_keys(capabilities)}
