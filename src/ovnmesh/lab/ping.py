@@ -3,6 +3,7 @@
 Called by ``lab ping``, benchmarks and tests. Runs ping(8) of iputils; decides nothing.
 """
 
+import math
 import re
 import signal
 import subprocess
@@ -21,6 +22,8 @@ _SEQUENCE_NUMBERS = 65536
 """ICMP sequence numbers have 16 bits (RFC 792), and begin again."""
 _DRAIN_S = 0.3
 """How long replies are awaited after `stop`; what is sent meanwhile is not counted."""
+_LINGER_MS = 100
+"""How long the last reply counted is awaited at least: a busy machine's delays, and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,11 @@ def ping_count(netns: str, address: str, count: int, interval_ms: float) -> Ping
     Raises:
         LabError: ping did not run; its words are in the message.
     """
-    argv = ["ping", "-D", "-n", "-i", f"{interval_ms / 1000:g}", "-c", str(count), "-W", "1"]
+    # ping gives the last reply two round trips or one interval, whichever is longer, and one that
+    # is later counts as lost (iputils, schedule_exit): requests not counted keep it listening.
+    extra = math.ceil(_LINGER_MS / interval_ms) if interval_ms < _LINGER_MS else 0
+    argv = ["ping", "-D", "-n", "-i", f"{interval_ms / 1000:g}", "-c", str(count + extra)]
+    argv += ["-W", "1"]
     began_s = time.time()
     # ping's exit status only says whether anything was lost.
     done = subprocess.run(
@@ -114,7 +121,7 @@ def ping_count(netns: str, address: str, count: int, interval_ms: float) -> Ping
         text=True,
         check=False,
     )
-    sent = _parse_sent(done.stdout)
+    sent = min(count, _parse_sent(done.stdout))
     ended_s = began_s + sent * interval_ms / 1000
     return count_replies(_parse_replies(done.stdout), sent, interval_ms, (began_s, ended_s))
 
