@@ -50,8 +50,19 @@ def _connect_site(lab: Lab, site: Site, standby: bool) -> None:
     commands += _policy_commands(lab, site)
     daemons.nbctl(site, *join_commands(commands))
     start_ovn_ic(site)
-    # One call: it waits for the switch that ovn-ic makes, then writes everything else.
-    commands = [["wait-until", "Logical_Switch", TS], *_port_commands(lab, site, standby)]
+    # It waits for the switch that ovn-ic makes. The router port has to wait for the switch port's
+    # tunnel key, or the gateway may keep a stale one and the site stays dark (docs/adr/0011).
+    lsp = _lsp(site)
+    commands = [
+        ["wait-until", "Logical_Switch", TS],
+        ["lsp-add", TS, lsp, "--", "lsp-set-type", lsp, "router"],
+        ["lsp-set-addresses", lsp, "router"],
+        ["lsp-set-options", lsp, f"router-port={_lrp(site)}"],
+    ]
+    daemons.nbctl(site, *join_commands(commands))
+    key = "options:requested-tnl-key>0"
+    commands = [["wait-until", "Logical_Switch_Port", lsp, key]]
+    commands += _port_commands(lab, site, standby)
     daemons.nbctl(site, *join_commands(commands))
 
 
@@ -121,11 +132,9 @@ def stop_ovn_ic(site: Site) -> None:
 
 def _port_commands(lab: Lab, site: Site, standby: bool) -> list[Command]:
     number = lab.sites.index(site) + 1
-    lrp, lsp = _lrp(site), _lsp(site)
+    lrp = _lrp(site)
     commands: list[Command] = [
         ["lrp-add", ROUTER, lrp, mac_of(site.name, lrp), f"169.254.100.{number}/24"],
-        ["lsp-add", TS, lsp, "--", "lsp-set-type", lsp, "router"],
-        ["lsp-set-addresses", lsp, "router", "--", "lsp-set-options", lsp, f"router-port={lrp}"],
     ]
     for index, name in enumerate(site.gw_nodes):
         chassis = site.node(name).system_id

@@ -181,6 +181,7 @@ class Site:
         nb = self.db.tables[Db.NB]
         ic = self.mesh.ic.tables[Db.IC_SB].setdefault("Port_Binding", {})
         wanted: dict[str, tuple[str, str]] = {}
+        local: dict[str, dict] = {}
         for switch in nb.get("Logical_Switch", {}).values():
             for uuid in switch["ports"]:
                 lsp = nb["Logical_Switch_Port"][uuid]
@@ -188,9 +189,10 @@ class Site:
                 lrp = next(
                     (r for r in nb["Logical_Router_Port"].values() if r["name"] == peer), None
                 )
-                if lrp is not None:
-                    address = " ".join([lrp["mac"], *sorted(lrp["networks"])])
+                address = " ".join([lrp["mac"], *sorted(lrp["networks"])]) if lrp else ""
+                if lsp["type"] == "router":
                     wanted[lsp["name"]] = (switch["name"], address)
+                    local[lsp["name"]] = lsp
         for uuid, row in list(ic.items()):
             if row["availability_zone"] == zone and row["logical_port"] not in wanted:
                 del ic[uuid]
@@ -198,6 +200,9 @@ class Site:
         for name, (ts, address) in sorted(wanted.items()):
             if name in have:
                 have[name]["address"] = address
+                key = str(have[name]["tunnel_key"])
+                options = local[name].get("options", {})
+                local[name]["options"] = {**options, keys.REQUESTED_TNL_KEY: key}
                 continue
             key = 1 + max((r["tunnel_key"] for r in ic.values()), default=0)
             self.mesh.ic.add(
@@ -250,7 +255,8 @@ class Site:
             if plan.run_ovn_ic:
                 self.agents()
                 self.ovn_ic()
-            if not plan.batches and not plan_site(desired, self.observed).batches:
+            idle = not plan.batches and not plan.waiting
+            if idle and not plan_site(desired, self.observed).batches:
                 return plan
         raise AssertionError(f"does not settle: {plan.batches}")
 

@@ -42,7 +42,7 @@ def test_join_makes_the_documents_ports(site: Site) -> None:
     lsp = by_name(site, "Logical_Switch_Port", "ts-az1")
     assert lsp["type"] == "router"
     assert lsp["addresses"] == frozenset({"router"})
-    assert lsp["options"] == {"router-port": "az1-ts"}
+    assert lsp["options"]["router-port"] == "az1-ts"
     (network,) = lrp["networks"]
     assert network.startswith("169.254.100.")
     assert network.endswith("/24")
@@ -252,6 +252,34 @@ def test_ports_made_by_kube_ovn_are_adopted_in_place(site: Site) -> None:
     assert len([r for r in rows(site, "Logical_Router_Port") if "ts" in r["name"].split("-")]) == 1
 
 
+def test_the_router_port_waits_for_the_switch_port_s_tunnel_key(site: Site) -> None:
+    """Made together, the gateway may keep northd's key, and the site stays dark (ADR 0011)."""
+    nb = site.db.tables[Db.NB]
+    site.apply(plan_site(wish(), site.observed))
+    site.ovn_ic()
+    site.apply(plan_site(wish(), site.observed))
+    assert by_name(site, "Logical_Switch_Port", "ts-az1")
+    names = {row["name"] for row in nb["Logical_Router_Port"].values()}
+    assert "az1-ts" not in names
+    waiting = plan_site(wish(), site.observed)
+    assert (waiting.batches, waiting.waiting) == ((), ("ts",))
+    site.ovn_ic()
+    site.ovn_ic()
+    site.apply(plan_site(wish(), site.observed))
+    assert by_name(site, "Logical_Router_Port", "az1-ts")
+    assert plan_site(wish(), site.observed).waiting == ()
+
+
+def test_leaving_before_the_tunnel_key_came_takes_the_switch_port_away(site: Site) -> None:
+    nb = site.db.tables[Db.NB]
+    before = {table: dict(rows) for table, rows in nb.items()}
+    site.apply(plan_site(wish(), site.observed))
+    site.ovn_ic()
+    site.apply(plan_site(wish(), site.observed))
+    site.leave()
+    assert {table: dict(rows) for table, rows in nb.items() if rows} == before
+
+
 def test_rename_changes_rows_in_place_with_ovn_ic_paused(site: Site) -> None:
     site.settle(wish("az1"))
     nb, ic = site.db.tables[Db.NB], site.mesh.ic.tables[Db.IC_SB]
@@ -267,9 +295,8 @@ def test_rename_changes_rows_in_place_with_ovn_ic_paused(site: Site) -> None:
     assert set(ic["Route"]) == routes
     assert [row["name"] for row in ic["Availability_Zone"].values()] == ["prod-east"]
     assert by_name(site, "Logical_Router_Port", "prod-east-ts")
-    assert by_name(site, "Logical_Switch_Port", "ts-prod-east")["options"] == {
-        "router-port": "prod-east-ts"
-    }
+    lsp = by_name(site, "Logical_Switch_Port", "ts-prod-east")
+    assert lsp["options"]["router-port"] == "prod-east-ts"
     claims = rows(site, "IC_NB_Global", Db.IC_NB)[0]["external_ids"]
     assert claims == {keys.AZ_CLAIM + "prod-east": site.nb_global}
 

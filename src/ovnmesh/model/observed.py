@@ -231,6 +231,16 @@ class Northbound:
         """All ports tagged ours."""
         return tuple(p for p in self.router_ports if p.external_ids.get(keys.OWNER) == self.site_id)
 
+    def waiting_lsps(self) -> tuple[SwitchPort, ...]:
+        """Switch ports tagged ours that have no router port yet."""
+        return tuple(
+            port
+            for port in self.switch_ports.values()
+            if port.external_ids.get(keys.OWNER) == self.site_id
+            and keys.TRANSIT_SWITCH in port.external_ids
+            and self.lrp_by_name(port.options.get(keys.ROUTER_PORT, "")) is None
+        )
+
     def switch_port_of(self, lrp: str) -> SwitchPort | None:
         """The switch port whose peer is that router port."""
         for port in self.switch_ports.values():

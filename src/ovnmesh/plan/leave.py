@@ -92,6 +92,7 @@ def _disconnect(observed: Observed) -> tuple[Operation, ...]:
         for route in nb.learned_routes
     ]
     served = {port.external_ids.get(keys.TRANSIT_SWITCH, "") for port in nb.transit_lrps()}
+    served |= {port.external_ids[keys.TRANSIT_SWITCH] for port in nb.waiting_lsps()}
     served |= {policy.external_ids.get(keys.TRANSIT_SWITCH, "") for policy in nb.policies}
     for ts in sorted(served):
         operations += plan_port_removal(nb, ts)

@@ -1,8 +1,11 @@
 """Our ports on the transit switches, and the policy that lets traffic reach them.
 
-Called by `plan.site` and `plan.leave`. Router port and switch port are made and deleted in one
-transaction: ovn-ic 23.03 inserts routes without end when it finds one without the other. Existing
-ports of the documented names are adopted in place. Must not touch gateway chassis.
+Called by `plan.site` and `plan.leave`. The switch port is made first and gets its tunnel key from
+ovn-ic while no chassis has the switch; the router port follows. An ovn-controller that has seen the
+switch port with another key keeps sending that one, and nothing arrives (docs/adr/0011). Both are
+deleted in one transaction: a switch port that has lost its router port makes ovn-ic 23.03 insert
+routes without end (one that never had it does not: ovn-ic.c, route_run, external_ids:router-id).
+Existing ports of the documented names are adopted in place. Must not touch gateway chassis.
 """
 
 from collections.abc import Mapping
@@ -24,6 +27,7 @@ from ovnmesh.plan.operations import (
     symbol,
 )
 
+_TS = keys.TRANSIT_SWITCH
 LRP_TABLE = "Logical_Router_Port"
 LSP_TABLE = "Logical_Switch_Port"
 POLICY_TABLE = "Logical_Router_Policy"
@@ -40,16 +44,22 @@ def policy_match(lrp: str) -> str:
 
 def plan_ports(
     nb: Northbound, az: str, ts: str, endpoint: Endpoint
-) -> tuple[tuple[Operation, ...], Reference]:
-    """Ensure LRP, LSP and policy of one transit switch that ovn-ic has already made.
+) -> tuple[tuple[Operation, ...], Reference | None]:
+    """Ensure LSP, LRP and policy of one transit switch that ovn-ic has already made.
 
     Returns:
-        The operations, and a reference to the router port for those that hang on it.
+        The operations, and a reference to the router port for those that hang on it; None while
+        the router port has to wait for the switch port's tunnel key.
     """
-    operations: list[Operation] = []
     name = keys.lrp_name(az, ts)
     tags = {keys.OWNER: nb.site_id, keys.TRANSIT_SWITCH: ts}
     lrp = nb.transit_lrp(ts, az)
+    lsp = _switch_port(nb, az, ts, lrp)
+    operations: list[Operation] = []
+    if lsp is None:
+        operations.append(_new_switch_port(nb, az, ts, tags))
+    if lrp is None and not _has_key(lsp):
+        return tuple(operations), None
     reference: Reference
     if lrp is None:
         reference = Named(f"lrp_{symbol(ts)}")
@@ -69,9 +79,40 @@ def plan_ports(
     else:
         reference = Uuid(lrp.uuid)
         operations += _mend_lrp(lrp, name, endpoint, tags)
-    operations += _plan_switch_port(nb, az, ts, lrp, tags)
+    if lsp is not None:
+        operations += _mend_lsp(lsp, keys.lsp_name(az, ts), name, tags)
     operations += _plan_policy(nb, name, tags)
     return tuple(operations), reference
+
+
+def awaits_key(nb: Northbound, az: str, ts: str) -> bool:
+    """Whether the router port has to wait for the switch port's tunnel key."""
+    lrp = nb.transit_lrp(ts, az)
+    return lrp is None and not _has_key(_switch_port(nb, az, ts, lrp))
+
+
+def _switch_port(nb: Northbound, az: str, ts: str, lrp: RouterPort | None) -> SwitchPort | None:
+    peer = nb.switch_port_of(lrp.name) if lrp is not None else None
+    return peer or nb.switch_ports.get(keys.lsp_name(az, ts))
+
+
+def _has_key(lsp: SwitchPort | None) -> bool:
+    return lsp is not None and keys.REQUESTED_TNL_KEY in lsp.options
+
+
+def _new_switch_port(nb: Northbound, az: str, ts: str, tags: Mapping[str, str]) -> Insert:
+    return Insert(
+        LSP_TABLE,
+        {
+            "name": keys.lsp_name(az, ts),
+            "type": "router",
+            "addresses": frozenset({"router"}),
+            "options": {keys.ROUTER_PORT: keys.lrp_name(az, ts)},
+            "external_ids": tags,
+        },
+        f"lsp_{symbol(ts)}",
+        Parent("Logical_Switch", Uuid(nb.switches[ts].uuid), "ports"),
+    )
 
 
 def _mend_lrp(
@@ -89,26 +130,7 @@ def _mend_lrp(
     return operations
 
 
-def _plan_switch_port(
-    nb: Northbound, az: str, ts: str, lrp: RouterPort | None, tags: Mapping[str, str]
-) -> list[Operation]:
-    name, peer = keys.lsp_name(az, ts), keys.lrp_name(az, ts)
-    lsp = (nb.switch_port_of(lrp.name) if lrp else None) or nb.switch_ports.get(name)
-    if lsp is None:
-        return [
-            Insert(
-                LSP_TABLE,
-                {
-                    "name": name,
-                    "type": "router",
-                    "addresses": frozenset({"router"}),
-                    "options": {keys.ROUTER_PORT: peer},
-                    "external_ids": tags,
-                },
-                f"lsp_{symbol(ts)}",
-                Parent("Logical_Switch", Uuid(nb.switches[ts].uuid), "ports"),
-            )
-        ]
+def _mend_lsp(lsp: SwitchPort, name: str, peer: str, tags: Mapping[str, str]) -> list[Operation]:
     columns: dict[str, Content] = {}
     if lsp.name != name:
         columns["name"] = name
@@ -155,7 +177,9 @@ def _plan_policy(nb: Northbound, lrp_name: str, tags: Mapping[str, str]) -> list
 
 def plan_port_removal(nb: Northbound, ts: str) -> tuple[Operation, ...]:
     """Delete our LRP, LSP and policy of one transit switch, in one transaction."""
-    operations: list[Operation] = []
+    operations: list[Operation] = [
+        _delete_lsp(nb, ts, lsp) for lsp in nb.waiting_lsps() if lsp.external_ids[_TS] == ts
+    ]
     for lrp in nb.transit_lrps():
         if lrp.external_ids.get(keys.TRANSIT_SWITCH) != ts:
             continue

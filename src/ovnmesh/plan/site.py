@@ -28,7 +28,7 @@ from ovnmesh.plan.northbound import (
     plan_global,
 )
 from ovnmesh.plan.operations import Batch, Db, MergeKeys, Operation
-from ovnmesh.plan.ports import plan_port_removal, plan_ports
+from ovnmesh.plan.ports import awaits_key, plan_port_removal, plan_ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Plan:
         run_ovn_ic: whether ovn-ic should run.
         pause_ovn_ic: stop ovn-ic while the batches are applied (it cannot follow a rename).
         refused: nothing may be done until somebody acts; the last good state stays.
-        waiting: transit switches that ovn-ic has yet to make here before we can connect.
+        waiting: transit switches that ovn-ic has yet to make here, or to give our port its tunnel
+            key on, before we can connect.
     """
 
     batches: tuple[Batch, ...] = ()
@@ -96,7 +97,9 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
             *check_deny_list([p for p in denied if p not in LINK_LOCAL], capabilities),
         ),
         pause_ovn_ic=renames(desired.az_name, observed),
-        waiting=tuple(ts for ts in endpoints if ts not in nb.switches),
+        waiting=tuple(
+            ts for ts in endpoints if ts not in nb.switches or awaits_key(nb, desired.az_name, ts)
+        ),
     )
 
 
@@ -285,18 +288,17 @@ def _plan_transit(
             continue  # ovn-ic makes the switch; the next pass connects it
         changes, reference = plan_ports(nb, az, ts, endpoint)
         operations += changes
-        operations += plan_gateway_chassis(
-            gateways,
-            nb.transit_lrp(ts, az),
-            reference,
-            keys.lrp_name(az, ts),
-            observed,
-        )
+        if reference is not None:
+            lrp = nb.transit_lrp(ts, az)
+            operations += plan_gateway_chassis(
+                gateways, lrp, reference, keys.lrp_name(az, ts), observed
+            )
+    ours = [lrp.external_ids for lrp in nb.transit_lrps()]
+    ours += [lsp.external_ids for lsp in nb.waiting_lsps()]
     gone = {
         ts
-        for port in nb.transit_lrps()
-        if (ts := port.external_ids.get(keys.TRANSIT_SWITCH, ""))
-        not in observed.ic.transit_switches
+        for external_ids in ours
+        if (ts := external_ids.get(keys.TRANSIT_SWITCH, "")) not in observed.ic.transit_switches
         and ts not in nb.switches
     }
     for ts in sorted(gone):
