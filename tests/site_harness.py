@@ -11,6 +11,7 @@ from ovnmesh.controller.reconciler import Reconciler
 from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.model.report import PassReport
 from ovnmesh.plan.operations import Db
+from ovnmesh.providers.kubernetes import KubernetesProvider
 from ovnmesh.providers.manifests import ManifestsProvider
 from servers import wait_for
 
@@ -134,14 +135,21 @@ class SiteUnderTest:
         new.write_text(text)
         new.rename(self.manifests / name)
 
-    def control(self) -> Reconciler:
+    def control(self, kubernetes: KubernetesProvider | None = None) -> Reconciler:
+        """Start a controller, configured by the folder or by Kubernetes."""
+
+        def observe(report: PassReport) -> None:
+            self.reports.append(report)
+            if kubernetes is not None:
+                kubernetes.publish(report)
+
         run_dir = Path(tempfile.mkdtemp(dir=self.run_dir))
         made = Reconciler(
             ControllerSettings(
                 self.nb.remote, self.sb.remote, run_dir, leave_patience_s=0.5, check_s=0.5
             ),
-            ManifestsProvider(self.manifests),
-            self.reports.append,
+            kubernetes or ManifestsProvider(self.manifests),
+            observe,
         )
         thread = threading.Thread(target=made.run)
         thread.start()

@@ -143,6 +143,22 @@ def test_forget_removes_what_a_dead_site_left(pair, run, ic) -> None:
     assert "az2" in ic.sb.dump()
 
 
+def test_forget_finds_the_databases_by_a_site_s_record(pair, monkeypatch) -> None:
+    """As in a controller's pod, where nothing else names them."""
+    one, two = pair
+    for controller, thread in [two.controllers.pop()]:
+        controller.stop()
+        thread.join()
+    monkeypatch.setenv("OVN_NB_DB", one.nb.remote)
+    monkeypatch.setenv("OVN_SB_DB", one.sb.remote)
+    for name in ("OVN_IC_NB_DB", "OVN_IC_SB_DB", "OVNMESH_SITES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OVNMESH_LAB_DIR", str(one.folder))
+    done = CliRunner().invoke(app, ["forget", "az2", "--yes"])
+    assert done.exit_code == 0, done.output
+    wait_for(lambda: "10.17.0.0/16" not in one.routes())
+
+
 def test_unknown_site_names_the_known_ones(pair, run) -> None:
     done = run("routes", "az7", sites=pair)
     assert isinstance(done.exception, ConfigError)

@@ -108,11 +108,12 @@ class Watcher:
 
 
 @contextmanager
-def watching(provider):
+def watching(provider, quiet_s=0.08):
+    """Watch; what the beginning of the watch itself reports is over after `quiet_s` of silence."""
     watcher = Watcher(provider)
     try:
         assert watcher.wait_for(1), "the first call must cover what happened before the watch"
-        watcher.settle()
+        watcher.settle(quiet_s)
         yield watcher
     finally:
         watcher.stop.set()
@@ -121,6 +122,8 @@ def watching(provider):
 
 
 class ProviderContract:
+    quiet_s = 0.08
+
     @pytest.fixture
     def harness(self):
         raise NotImplementedError
@@ -201,7 +204,7 @@ class ProviderContract:
         assert harness.provider.read() == before
 
     def test_watch_reports_every_change(self, harness):
-        with watching(harness.provider) as watcher:
+        with watching(harness.provider, self.quiet_s) as watcher:
             for change in (
                 lambda: harness.put(CONFIG),
                 lambda: harness.put(config_with(auto_route="false")),
@@ -213,12 +216,12 @@ class ProviderContract:
 
     def test_watch_is_silent_while_nothing_changes(self, harness):
         harness.put(CONFIG)
-        with watching(harness.provider) as watcher:
+        with watching(harness.provider, self.quiet_s) as watcher:
             harness.provider.read()
             assert not watcher.wait_for(1, timeout_s=0.2)
 
     def test_watch_stops_at_once(self, harness):
-        with watching(harness.provider) as watcher:
+        with watching(harness.provider, self.quiet_s) as watcher:
             begin = time.monotonic()
             watcher.stop.set()
             watcher.thread.join(5)
@@ -226,7 +229,7 @@ class ProviderContract:
 
     def test_watch_survives_the_source_going_away(self, harness):
         harness.put(CONFIG)
-        with watching(harness.provider) as watcher:
+        with watching(harness.provider, self.quiet_s) as watcher:
             harness.take_away()
             assert watcher.wait_for(1)
             watcher.settle()

@@ -1,16 +1,18 @@
 """Names, addresses and rows of a lab, computed: no root, no process, no namespace."""
 
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
 
+from ovnmesh.config import parse_config, parse_node, parse_subnet
 from ovnmesh.errors import ConfigError, LabError
-from ovnmesh.lab import logical
+from ovnmesh.lab import apiserver, kubernetes, logical
 from ovnmesh.lab.layout import compute_lab, host, mac_of, prefix_of
 from ovnmesh.lab.manifests import (
     apply_manifests,
     delete_manifests,
+    first_manifests,
     parse_manifests,
     read_subnet,
     write_first_manifests,
@@ -24,6 +26,7 @@ from ovnmesh.lab.state import (
     is_lab_directory,
     load_state,
     save_state,
+    site_entry,
 )
 from ovnmesh.lab.topology import Lab
 
@@ -207,6 +210,73 @@ def test_policies_are_those_of_kube_ovn() -> None:
 
 def test_commands_are_joined_to_one_transaction() -> None:
     assert logical.join_commands([["a", "b"], ["c"]]) == ["a", "b", "--", "c"]
+
+
+def test_every_api_server_has_a_loopback_address_of_its_own() -> None:
+    spec = uniform_spec(sites=MAX_SITES, nodes=1).model_copy(update={"kubernetes": True})
+    labs = [compute_lab(spec, Path(name)) for name in ("/run/one", "/run/other")]
+    addresses = [site.api_address for lab in labs for site in lab.sites]
+    assert len(set(addresses)) == len(addresses)
+    for address in addresses:
+        assert address is not None
+        assert address in IPv4Network("127.128.0.0/9")
+    assert labs[0].sites[0].api_server == f"https://{addresses[0]}:6443"
+
+
+def test_a_topology_can_ask_for_api_servers() -> None:
+    site = lab_of("kubernetes: true\nsites: [{}]").sites[0]
+    assert isinstance(site.api_address, IPv4Address)
+    without = lab_of("sites: [{}]")
+    assert without.sites[0].api_address is None
+    assert site_entry(without, without.sites[0]).keys() - site_entry(without, site) == {"config"}
+
+
+def test_first_manifests_are_what_the_documents_say() -> None:
+    site = lab_of("protocol: dual\nsites: [{nodes: 2}]").sites[0]
+    manifests = first_manifests(site)
+    assert [m["kind"] for m in manifests] == ["Subnet", "Subnet", "Node", "Node", "ConfigMap"]
+    assert [parse_subnet(m, "s").cidrs for m in manifests[:2]] == [
+        site.ovn_default.cidrs,
+        site.join.cidrs,
+    ]
+    assert [parse_node(m, "n").addresses for m in manifests[2:4]] == [
+        (node.address.ip,) for node in site.nodes
+    ]
+    assert parse_config(manifests[4]["data"], "c").az_name == "az1"
+
+
+def test_missing_programs_are_named_with_where_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etcd").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(apiserver.ASSETS_VARIABLE, raising=False)
+    with pytest.raises(LabError, match=r"kube-apiserver: .*it is not set.*setup-envtest use"):
+        apiserver.check_programs()
+    monkeypatch.setenv(apiserver.ASSETS_VARIABLE, "/nowhere")
+    with pytest.raises(LabError, match="/nowhere"):
+        apiserver.check_programs()
+    (tmp_path / "kube-apiserver").touch(mode=0o755)
+    with pytest.raises(LabError, match="openssl"):
+        apiserver.check_programs()
+
+
+def test_the_lab_gives_controllers_the_account_and_rights_of_deploy() -> None:
+    kubernetes.check_deploy()
+    found = {
+        (manifest["kind"], manifest["metadata"].get("namespace"), manifest["metadata"]["name"])
+        for manifest in kubernetes.read_deploy()
+        if "metadata" in manifest
+    }
+    account, where = kubernetes.CONTROLLER, kubernetes.CONTROLLER_NAMESPACE
+    assert {
+        ("CustomResourceDefinition", None, "interconnections.ovnmesh.io"),
+        ("Namespace", None, where),
+        ("ServiceAccount", where, account),
+        ("ClusterRole", None, account),
+        ("ClusterRoleBinding", None, account),
+        ("RoleBinding", "kube-system", account),
+    } <= found
 
 
 def test_state_survives_a_round_trip(tmp_path: Path) -> None:

@@ -57,6 +57,12 @@ class Agent:
         self._stopping = threading.Event()
         self._sb: Database | None = None
         self._error = ""
+        self._looked = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether the last look went well."""
+        return self._looked and not self._error
 
     def wake(self) -> None:
         """Something may have changed."""
@@ -74,7 +80,7 @@ class Agent:
                 self._wake.clear()
                 try:
                     self._look()
-                    self._error = ""
+                    self._error, self._looked = "", True
                     timeout = None
                 except OvnmeshError as exc:
                     if str(exc) != self._error:

@@ -15,10 +15,10 @@ import typer
 
 from ovnmesh.checks.overview import overview
 from ovnmesh.cli import output
-from ovnmesh.cli.session import Session, connect_interconnect, read_interconnect
+from ovnmesh.cli.session import Session, connect_interconnect, read_ic_remotes, read_interconnect
 from ovnmesh.cli.sites import SiteAccess, interconnect_remotes, pick_sites
 from ovnmesh.cli.status import SiteName, SitesFile
-from ovnmesh.errors import ConfigError, OvnmeshError, Problem
+from ovnmesh.errors import ConfigError, OvnmeshError, OvsdbUnavailable, Problem
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
 from ovnmesh.plan.leave import joined, plan_forget, plan_leave
 from ovnmesh.plan.manual import plan_route_add, plan_route_delete
@@ -143,7 +143,8 @@ def forget(
 
     Example: ovnmesh forget az3
     """
-    ic_nb, ic_sb = interconnect_remotes(pick_sites([], sites_file))
+    accesses = pick_sites([], sites_file)
+    ic_nb, ic_sb = _find_interconnect(accesses)
     if not ic_nb:
         expected = "--sites-file, or OVN_IC_NB_DB and OVN_IC_SB_DB"
         raise ConfigError([Problem("interconnection databases", "none named", expected)])
@@ -162,6 +163,19 @@ def forget(
         for database in databases:
             database.close()
     output.stderr().print(f"{az} is forgotten")
+
+
+def _find_interconnect(accesses: list[SiteAccess]) -> tuple[str, str]:
+    """The interconnection databases, as something names them, else as any site's record does."""
+    named = interconnect_remotes(accesses)
+    for access in accesses if not all(named) else ():
+        try:
+            recorded = read_ic_remotes(access)
+        except OvsdbUnavailable:
+            continue  # another site may know
+        if all(recorded):
+            return recorded
+    return named
 
 
 Prefix_ = Annotated[str, typer.Argument(metavar="PREFIX", help="e.g. 10.17.0.0/24")]

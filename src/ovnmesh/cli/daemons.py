@@ -7,14 +7,22 @@ import logging
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.host.systemd import notify
 
+if TYPE_CHECKING:
+    from ovnmesh.model.report import PassReport
+    from ovnmesh.providers.base import Provider
+    from ovnmesh.web.server import Checks
+
 LOG = logging.getLogger(__name__)
+
+#: A loop that has not turned for so long hangs; it turns every ten seconds with nothing to do.
+HUNG_S = 60.0
 
 RunDir = Annotated[
     Path, typer.Option(help="Folder for sockets, pid files and logs; made if missing.")
@@ -28,8 +36,17 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log debugging de
 
 def controller(
     config: Annotated[
-        Path, typer.Option(help="Folder of Kubernetes YAML: ovn-ic-config, Subnets, Nodes.")
-    ],
+        Path | None, typer.Option(help="Folder of Kubernetes YAML: ovn-ic-config, Subnets, Nodes.")
+    ] = None,
+    kubernetes: Annotated[
+        bool, typer.Option("--kubernetes", help="Configured by the Kubernetes API instead.")
+    ] = False,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(
+            help="How to reach the API; by default the pod's service account, else KUBECONFIG."
+        ),
+    ] = None,
     nb: Annotated[
         str, typer.Option(envvar="OVN_NB_DB", help="Northbound database of the site.")
     ] = "unix:/var/run/ovn/ovnnb_db.sock",
@@ -46,19 +63,29 @@ def controller(
 
     Runs in the foreground until SIGTERM or SIGINT; traffic goes on without it.
 
-    Example: ovnmesh controller --config /etc/ovnmesh/site --nb unix:/run/ovn/ovnnb_db.sock
+    Examples: ovnmesh controller --config /etc/ovnmesh/site --nb unix:/run/ovn/ovnnb_db.sock;
+    ovnmesh controller --kubernetes --nb tcp:ovn-nb.kube-system.svc:6641
     """
     from ovnmesh.controller.reconciler import Reconciler
     from ovnmesh.controller.settings import ControllerSettings
-    from ovnmesh.providers.manifests import ManifestsProvider
     from ovnmesh.web.metrics import ControllerMetrics
 
     _log_to_stderr(verbose)
     _make_dir(run_dir)
     metrics = ControllerMetrics()
+    provider, publish = _provider(config, kubernetes, kubeconfig)
+
+    def observe(report: "PassReport") -> None:
+        metrics.record(report)
+        publish(report)
+
     settings = ControllerSettings(nb=nb, sb=sb, run_dir=run_dir, router=router)
-    reconciler = Reconciler(settings, ManifestsProvider(config), metrics.record)
-    _serve(metrics, metrics_port, metrics_address)
+    reconciler = Reconciler(settings, provider, observe)
+    checks = {
+        "/healthz": lambda: reconciler.idle_s < HUNG_S,
+        "/readyz": lambda: reconciler.ready,
+    }
+    _serve(metrics, metrics_port, metrics_address, checks)
     _run(reconciler.run, reconciler.stop)
 
 
@@ -86,11 +113,29 @@ def agent(
         from ovnmesh.web.metrics import AgentMetrics
 
         metrics = AgentMetrics()
-        _serve(metrics, metrics_port, metrics_address)
         follower = Agent(ovs, sb, metrics.record)
+        checks = {"/healthz": lambda: True, "/readyz": lambda: follower.ready}
+        _serve(metrics, metrics_port, metrics_address, checks)
     else:
         follower = Agent(ovs, sb)
     _run(follower.run, follower.stop)
+
+
+def _provider(
+    config: Path | None, kubernetes: bool, kubeconfig: Path | None
+) -> "tuple[Provider, Callable[[PassReport], None]]":
+    """Where the configuration comes from, and who is told what became of it."""
+    if kubernetes == (config is not None):
+        found = "both --config and --kubernetes" if kubernetes else "neither"
+        raise ConfigError([Problem("command line", found, "either --config DIR or --kubernetes")])
+    if config is not None:
+        from ovnmesh.providers.manifests import ManifestsProvider
+
+        return ManifestsProvider(config), lambda report: None
+    from ovnmesh.providers.kubernetes import KubernetesProvider
+
+    provider = KubernetesProvider(kubeconfig)
+    return provider, provider.publish
 
 
 def _run(work: Callable[[], None], stop: Callable[[], None]) -> None:
@@ -101,13 +146,13 @@ def _run(work: Callable[[], None], stop: Callable[[], None]) -> None:
     LOG.info("stopped")
 
 
-def _serve(metrics: object, port: int, address: str) -> None:
+def _serve(metrics: object, port: int, address: str, checks: "Checks") -> None:
     if not port:
         return
-    from ovnmesh.web.metrics import serve
+    from ovnmesh.web.server import serve
 
     try:
-        serve(metrics.registry, port, address)  # type: ignore[attr-defined]
+        serve(metrics.registry, checks, port, address)  # type: ignore[attr-defined]
     except OSError as exc:
         raise ConfigError(
             [Problem("--metrics-port", str(port), f"a free TCP port on {address} ({exc})")]
@@ -126,5 +171,5 @@ def _log_to_stderr(verbose: bool) -> None:
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    for noisy in ("ovsdbapp", "watchdog"):
+    for noisy in ("ovsdbapp", "watchdog", "kopf", "httpx2"):
         logging.getLogger(noisy).setLevel(logging.DEBUG if verbose else logging.CRITICAL)

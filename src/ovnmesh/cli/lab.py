@@ -80,6 +80,13 @@ def up(
         bool,
         typer.Option("--bare", help="OVN and ic-db only: no controllers, no agents."),
     ] = False,
+    kubernetes: Annotated[
+        bool,
+        typer.Option(
+            "--kubernetes",
+            help="Give each site a Kubernetes API server and configure it through that.",
+        ),
+    ] = False,
     directory: Directory = _DIRECTORY,
 ) -> None:
     """Start a lab and wait until its sites are connected."""
@@ -95,6 +102,8 @@ def up(
         spec = uniform_spec(**chosen)
     else:
         spec = _read_topology(filename, given)
+    if kubernetes:
+        spec = spec.model_copy(update={"kubernetes": True})
     with output.progress("lab up") as step:
         runner = LabRunner.up(spec, directory, bare=bare, progress=step)
     total_s = sum(runner.timings_s.values())
@@ -143,6 +152,8 @@ def status(form: OutputForm = Output.TABLE, directory: Directory = _DIRECTORY) -
         optional = ("controller", "ovn-ic", "agent") if description["bare"] else ()
         control = _missing(site["daemons"], optional)
         rows.append((site["name"], "control", "", site["address"], site["netns"], control))
+        if site["kubeconfig"]:
+            rows.append((site["name"], "kubeconfig", "", site["kubeconfig"], "", ""))
         for node in site["nodes"]:
             addresses = " ".join([node["address"], *node["join_addresses"]])
             daemons = _missing(node["daemons"], optional)
@@ -226,8 +237,9 @@ def delete(site: SiteName, filename: ManifestFile, directory: Directory = _DIREC
 
 @app.command(epilog='Example: eval "$(ovnmesh lab env az1)"; ovn-nbctl show')
 def env(site: SiteName, directory: Directory = _DIRECTORY) -> None:
-    """Print variables by which ovn-nbctl, ovn-sbctl and the others find a site's databases."""
-    entry = LabRunner.load(directory).connections(site)
+    """Print variables by which ovn-nbctl, its siblings and kubectl find a site."""
+    runner = LabRunner.load(directory)
+    entry = runner.connections(site)
     for variable, key in (
         ("OVN_NB_DB", "nb"),
         ("OVN_SB_DB", "sb"),
@@ -235,6 +247,9 @@ def env(site: SiteName, directory: Directory = _DIRECTORY) -> None:
         ("OVN_IC_SB_DB", "ic_sb"),
     ):
         sys.stdout.write(f"export {variable}={shlex.quote(entry[key])}\n")
+    at = runner.lab.site(site)
+    if at.api_address:
+        sys.stdout.write(f"export KUBECONFIG={shlex.quote(str(at.kubeconfig))}\n")
 
 
 @fault_app.command("link", epilog="Example: ovnmesh lab fault link az1/az1-gw")
@@ -256,7 +271,8 @@ def fault_kill(
         str,
         typer.Argument(
             help="Of a node: ovs-vswitchd, ovsdb-server, ovn-controller, agent; of a site: nb, sb, "
-            "ovn-northd, controller, ovn-ic; of ic: ic-db."
+            "ovn-northd, controller, ovn-ic, and with --kubernetes etcd, kube-apiserver, forward; "
+            "of ic: ic-db."
         ),
     ],
     heal: Heal = False,

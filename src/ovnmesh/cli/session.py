@@ -1,9 +1,10 @@
 """One look at a site's databases, for commands that read once.
 
-Called by `cli.status` and `cli.change`. Connects, reads whole (routes too), and closes. Must not
-format, must not decide.
+Called by `cli.status`, `cli.change` and `cli.passthrough`. Connects, reads whole (routes too), and
+closes. Must not format, must not decide.
 """
 
+from collections.abc import Callable
 from types import TracebackType
 
 from ovnmesh import ovn_keys as keys
@@ -15,7 +16,7 @@ from ovnmesh.model.observed import Interconnect, Northbound, Observed
 from ovnmesh.model.reading import observe_interconnect, observe_northbound, observe_southbound
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
-from ovnmesh.plan.operations import Batch
+from ovnmesh.plan.operations import Batch, Db
 
 #: Seconds granted to the server to say whether a lock is free.
 LOCK_ANSWER_S = 1.0
@@ -43,7 +44,7 @@ class Session:
         """
         self._nb.connect()
         self._sb.connect()
-        ic_nb, ic_sb = self._ic_remotes()
+        ic_nb, ic_sb = _ic_remotes(self.access, self.northbound)
         if ic_nb and ic_sb:
             try:
                 self._ic = connect_interconnect(ic_nb, ic_sb)
@@ -94,17 +95,41 @@ class Session:
                 return
         raise OvsdbUnavailable(f"{batch.db.value} is not connected: {self.ic_error}")
 
-    def _ic_remotes(self) -> tuple[str, str]:
-        if self.access.ic_nb and self.access.ic_sb:
-            return self.access.ic_nb, self.access.ic_sb
-        record = decode_record(self.northbound().external_ids.get(keys.SITE_RECORD, ""))
+
+def read_ic_remotes(access: SiteAccess) -> tuple[str, str]:
+    """Where a site's interconnection databases are, without connecting to them.
+
+    Returns:
+        Connection methods of northbound and southbound, as the sites file names them or, connecting
+        to the site's northbound database, as its record there does; empty if nothing does.
+
+    Raises:
+        OvsdbUnavailable: only the record can say, and cannot be read.
+    """
+
+    def northbound() -> Northbound:
+        # The record alone: a whole northbound database can be large.
+        nb = Database(access.nb, schema.View(Db.NB, {"NB_Global": ("external_ids",)}))
+        nb.connect()
         try:
-            config = parse_config(dict(record.data), "site record") if record else None
-        except ConfigError:
-            config = None
-        if config is None or not config.ic_db_hosts:
-            return "", ""
-        return config.ic_nb_remotes(), config.ic_sb_remotes()
+            return observe_northbound(nb.snapshot(), access.router)
+        finally:
+            nb.close()
+
+    return _ic_remotes(access, northbound)
+
+
+def _ic_remotes(access: SiteAccess, northbound: Callable[[], Northbound]) -> tuple[str, str]:
+    if access.ic_nb and access.ic_sb:
+        return access.ic_nb, access.ic_sb
+    record = decode_record(northbound().external_ids.get(keys.SITE_RECORD, ""))
+    try:
+        config = parse_config(dict(record.data), "site record") if record else None
+    except ConfigError:
+        config = None
+    if config is None or not config.ic_db_hosts:
+        return "", ""
+    return config.ic_nb_remotes(), config.ic_sb_remotes()
 
 
 def connect_interconnect(ic_nb: str, ic_sb: str) -> tuple[Database, Database]:

@@ -18,6 +18,8 @@ SITES_VARIABLE = "OVNMESH_SITES"
 #: Where `ovnmesh lab` keeps its own sites file (cli.lab, `--dir`).
 LAB_VARIABLE, LAB_DIR = "OVNMESH_LAB_DIR", "/run/ovnmesh-lab"
 SYSTEM_FILE = Path("/etc/ovnmesh/sites.yaml")
+#: Name of the one site where no file names any.
+LOCAL_SITE = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def _from_environment() -> dict[str, SiteAccess]:
     if "OVN_NB_DB" not in os.environ and not nb.exists():
         return {}
     site = SiteAccess(
-        "local",
+        LOCAL_SITE,
         os.environ.get("OVN_NB_DB", f"unix:{nb}"),
         os.environ.get("OVN_SB_DB", f"unix:{sb}"),
         os.environ.get("OVN_IC_NB_DB", ""),

@@ -16,6 +16,7 @@ from ovnmesh.config.interconnect import (
     check_gateways,
     parse_config,
 )
+from ovnmesh.config.interconnection import INTERCONNECTION_NAME, parse_interconnection
 
 __all__ = [
     "CONFIG_NAME",
@@ -23,6 +24,7 @@ __all__ = [
     "DEFAULT_VPC",
     "IC_NB_PORT",
     "IC_SB_PORT",
+    "INTERCONNECTION_NAME",
     "Address",
     "InterconnectConfig",
     "Network",
@@ -33,6 +35,7 @@ __all__ = [
     "describe",
     "parse_cidr",
     "parse_config",
+    "parse_interconnection",
     "parse_node",
     "parse_subnet",
     "quote",

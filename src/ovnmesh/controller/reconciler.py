@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.checks.view import view_site
 from ovnmesh.controller.ic_access import IcAccess
 from ovnmesh.controller.intent import Intent, decide_intent
 from ovnmesh.controller.ovn_ic import OvnIc, OvnIcArguments
@@ -24,7 +25,7 @@ from ovnmesh.model.desired import SiteRecord, decode_record
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Interconnect, Northbound, Observed, Southbound
 from ovnmesh.model.reading import observe_interconnect
-from ovnmesh.model.report import PassReport
+from ovnmesh.model.report import PassReport, SiteView
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.leave import joined, plan_leave
 from ovnmesh.plan.operations import Db
@@ -70,6 +71,18 @@ class Reconciler:
         self._told_state = ""
         self._leaving_since: float | None = None
         self._backoff_s = 0.0
+        self._turned_s = time.monotonic()
+        self._acting = False
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the loop last turned; far above `check_s` it hangs."""
+        return time.monotonic() - self._turned_s
+
+    @property
+    def ready(self) -> bool:
+        """Whether the input has been read and the site's databases answer; standing by counts."""
+        return self._told_state not in ("", "connecting") and self._site.live
 
     def wake(self) -> None:
         """Something may have changed: look again."""
@@ -89,6 +102,7 @@ class Reconciler:
         delay: float | None = 0.0
         try:
             while True:
+                self._turned_s = time.monotonic()
                 if self._wake.wait(self._settings.check_s if delay is None else delay):
                     time.sleep(COALESCE_S)
                     self._wake.clear()
@@ -183,7 +197,8 @@ class Reconciler:
         self._leaving_since = None
         if self._site.nb.has_lock:
             self._record(nb, "idle", intent.findings)
-        return None, PassReport("idle", intent.findings, input_ok=intent.input_ok)
+        view = SiteView()
+        return None, PassReport("idle", intent.findings, input_ok=intent.input_ok, view=view)
 
     def _stand_by(
         self, nb: Northbound, intent: Intent, record: SiteRecord | None
@@ -221,10 +236,9 @@ class Reconciler:
             self._record(observed.nb, state, findings)
         if intent.leave and plan.findings:
             delay = self._settings.leave_patience_s
-        own = sum(route.az == observed.nb.name for route in observed.ic.routes)
-        routes = {"advertised": own, "remote": len(observed.ic.routes) - own}
+        view = view_site(observed)
         return delay, PassReport(
-            state, findings, len(plan.batches), input_ok=intent.input_ok, routes=routes
+            state, findings, len(plan.batches), input_ok=intent.input_ok, view=view
         )
 
     def _plan_against(self, intent: Intent, ic: Interconnect) -> Plan | None:
@@ -272,11 +286,11 @@ class Reconciler:
         if self._ic.databases is None:
             return None
         ic_nb, ic_sb = self._ic.databases
-        return self._run_ovn_ic(ic_nb.remote, ic_sb.remote)
+        return self._run_ovn_ic(ic_nb.address, ic_sb.address)
 
     def _run_ovn_ic(self, ic_nb: str, ic_sb: str) -> float | None:
         site = self._site
-        return self._ovn_ic.ensure(OvnIcArguments(site.nb.remote, site.sb.remote, ic_nb, ic_sb))
+        return self._ovn_ic.ensure(OvnIcArguments(site.nb.address, site.sb.address, ic_nb, ic_sb))
 
     def _database(self, db: Db) -> Database:
         databases = (self._site.nb, self._site.sb, *(self._ic.databases or ()))
@@ -303,6 +317,8 @@ class Reconciler:
         if report.state != self._told_state:
             LOG.info("state=%s", report.state)
         self._told, self._told_state = now, report.state
+        if self._site.live:
+            self._acting = self._site.nb.has_lock
         databases = (self._site.nb, self._site.sb, *(self._ic.databases or ()))
         self._observer(
             replace(
@@ -310,6 +326,7 @@ class Reconciler:
                 duration_s=duration_s,
                 connected={database.db.value: database.connected for database in databases},
                 ovn_ic_restarts=self._ovn_ic.restarts,
+                acting=self._acting,
             )
         )
 

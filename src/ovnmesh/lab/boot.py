@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from ovnmesh.errors import LabError, ProcessError
 from ovnmesh.host.process import run
-from ovnmesh.lab import daemons, logical, manifests, network
+from ovnmesh.lab import apiserver, daemons, logical, manifests, network
 from ovnmesh.lab.state import save_sites
 from ovnmesh.lab.topology import Lab, Node, Pod, Site
 
@@ -48,6 +48,8 @@ def start(lab: Lab, *, bare: bool, progress: Progress) -> dict[str, float]:
 
     with phase("namespaces and links"):
         _build(lab)
+    # These need longest, and mostly wait.
+    api_servers = [(site, apiserver.start(site)) for site in lab.sites if site.api_address]
     with phase("databases and switches"):
         ic_db = daemons.start_ic_db(lab)
         _side_by_side(
@@ -62,6 +64,10 @@ def start(lab: Lab, *, bare: bool, progress: Progress) -> dict[str, float]:
         gateways = {name for site in lab.sites for name in site.gw_nodes}
         _side_by_side((daemons.start_ovn_controller, node) for node in nodes)
         _side_by_side((_wait_site, site) for site in lab.sites)
+    if api_servers:
+        with phase("API servers"):
+            _side_by_side((apiserver.wait_ready, *server) for server in api_servers)
+            _load_apis([site for site, _ in api_servers])
     if not bare:
         with phase("sites connect"):
             for site in lab.sites:
@@ -77,13 +83,26 @@ def _build(lab: Lab) -> None:
     for site in lab.sites:
         for node in site.nodes:
             node.directory.mkdir(parents=True)
-        manifests.write_first_manifests(site)
+        if site.api_address:
+            apiserver.write_files(site)
+        else:
+            manifests.write_first_manifests(site)
     save_sites(lab)
     network.make_namespaces(lab)
     network.make_underlay(lab)
     for site in lab.sites:
         for pod in site.pods:
             network.make_pod_link(site, pod, site.ovn_default)
+
+
+def _load_apis(sites: Iterable[Site]) -> None:
+    # Labs without API servers do without the time that its client needs to be imported.
+    from ovnmesh.lab import kubernetes
+
+    # Not side by side: msgspec, which the client uses, crashes the process if two threads use a
+    # type for the first time at once (seen with 0.22: segmentation fault in convert).
+    for site in sites:
+        kubernetes.load_first_objects(site)
 
 
 def _start_control(site: Site) -> None:

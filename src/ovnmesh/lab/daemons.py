@@ -16,6 +16,7 @@ from pathlib import Path
 from ovnmesh.errors import LabError, ProcessError
 from ovnmesh.host import netns
 from ovnmesh.host.process import appctl, command_line, log_tail, run, spawn, wait_until
+from ovnmesh.lab import apiserver
 from ovnmesh.lab.topology import IC_ADDRESS, Lab, Node, Pod, Site
 
 NB_PORT = 6641
@@ -50,6 +51,11 @@ def check_tools() -> None:
             f"not installed: {', '.join(missing)}; on Debian: apt-get install openvswitch-switch "
             "ovn-central ovn-host ovn-ic iproute2 iputils-ping util-linux"
         )
+
+
+def control_daemons(site: Site) -> tuple[str, ...]:
+    """Daemons of a site's control node."""
+    return (*CONTROL_DAEMONS, *apiserver.DAEMONS) if site.api_address else CONTROL_DAEMONS
 
 
 def _schema(package: str, name: str) -> str:
@@ -264,7 +270,11 @@ def start_controller(site: Site) -> None:
     """Start a site's controller."""
     directory = site.directory / "controller"
     directory.mkdir(exist_ok=True)
-    words = ["controller", "--nb", site.nb, "--sb", site.sb, "--config", str(site.manifests)]
+    words = ["controller", "--nb", site.nb, "--sb", site.sb]
+    if site.api_address:
+        words += ["--kubernetes", "--kubeconfig", str(site.controller_kubeconfig)]
+    else:
+        words += ["--config", str(site.manifests)]
     words += ["--run-dir", str(directory), "--metrics-port", str(METRICS_PORT)]
     _spawn_ovnmesh(words, site.control_netns, directory)
 
@@ -290,7 +300,7 @@ def find_daemon(where: str, daemon: str) -> tuple[int, ...]:
 
     Args:
         where: the namespace.
-        daemon: one of the names in `NODE_DAEMONS`, `CONTROL_DAEMONS` or `IC_DAEMONS`.
+        daemon: one of the names in `NODE_DAEMONS`, `control_daemons` or `IC_DAEMONS`.
     """
     return tuple(pid for pid in netns.processes([where]) if is_daemon(command_line(pid), daemon))
 
@@ -303,6 +313,8 @@ def is_daemon(argv: tuple[str, ...], daemon: str) -> bool:
         return Path(argv[0]).name == "ovsdb-server" and argv[-1].endswith(f"/{daemon}.db")
     if daemon in ("controller", "agent", "ic-db"):
         return ("ovnmesh", daemon) in pairwise(argv)
+    if daemon == "forward":
+        return "ovnmesh.lab.forward" in argv
     return Path(argv[0]).name == daemon
 
 

@@ -17,7 +17,7 @@ from ovnmesh.host.process import (
     send_signal,
     wait_until,
 )
-from ovnmesh.lab import daemons, network
+from ovnmesh.lab import apiserver, daemons, network
 from ovnmesh.lab.topology import Lab, Network, Node, Site
 
 _GONE_TIMEOUT_S = 5.0
@@ -103,6 +103,12 @@ def heal_control_daemon(site: Site, daemon: str) -> None:
         daemons.start_northd(site)
     elif daemon == "controller":
         daemons.start_controller(site)
+    elif daemon == "etcd":
+        apiserver.start_etcd(site)
+    elif daemon == "kube-apiserver":
+        apiserver.wait_ready(site, apiserver.start_kube_apiserver(site))
+    elif daemon == "forward":
+        apiserver.start_forward(site)
     else:
         wait_until(
             lambda: bool(daemons.find_daemon(site.control_netns, daemon)),

@@ -8,7 +8,7 @@ addresses are those of the documents: sites ``az1``, ``az2``; nodes ``az1-gw``, 
 
 import hashlib
 from collections import Counter
-from ipaddress import IPv4Interface, IPv4Network, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_interface, ip_network
 from pathlib import Path
 from uuid import NAMESPACE_DNS, uuid5
 
@@ -50,8 +50,7 @@ def compute_lab(spec: LabSpec, directory: Path) -> Lab:
     """
     prefix = prefix_of(directory)
     sites = tuple(
-        _compute_site(site, index, spec.protocol, directory, prefix)
-        for index, site in enumerate(spec.sites, start=1)
+        _compute_site(spec, index, directory, prefix) for index in range(1, len(spec.sites) + 1)
     )
     lab = Lab(
         directory=directory,
@@ -132,7 +131,8 @@ def _check_names(named: list[tuple[str, str]]) -> None:
         raise ConfigError(problems)
 
 
-def _compute_site(spec: SiteSpec, index: int, protocol: str, directory: Path, prefix: str) -> Site:
+def _compute_site(lab: LabSpec, index: int, directory: Path, prefix: str) -> Site:
+    spec, protocol = lab.sites[index - 1], lab.protocol
     name = spec.name or f"az{index}"
     where = f"sites[{index - 1}]"
     ovn_default = spec.ovn_default or _default_cidrs(
@@ -172,7 +172,17 @@ def _compute_site(spec: SiteSpec, index: int, protocol: str, directory: Path, pr
         auto_route=spec.auto_route,
         enable_ic=spec.enable_ic,
         directory=directory / name,
+        api_address=_api_address(prefix, index) if lab.kubernetes else None,
     )
+
+
+def _api_address(prefix: str, index: int) -> IPv4Address:
+    """Loopback address of an API server: another for each site of each lab.
+
+    All of 127.0.0.0/8 is the machine's own (RFC 1122, 3.2.1.3); the lower half is left to others.
+    """
+    number = int(prefix[-4:], 16)
+    return IPv4Address(bytes((127, 128 | number >> 9, number >> 1 & 0xFF, index)))
 
 
 def _compute_nodes(

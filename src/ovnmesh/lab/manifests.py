@@ -88,9 +88,8 @@ def read_subnet(site: str, manifest: Manifest | None) -> Subnet | None:
     return compute_subnet(site, subnet.name, subnet.cidrs) if subnet.vpc == ROUTER else None
 
 
-def write_first_manifests(site: Site) -> None:
-    """Write the manifests of a new site: ConfigMap, Nodes and Subnets, as in the documents."""
-    site.manifests.mkdir(parents=True, exist_ok=True)
+def first_manifests(site: Site) -> tuple[Manifest, ...]:
+    """Make the manifests of a new site: Subnets, Nodes and ConfigMap, as in the documents."""
     config = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -119,9 +118,19 @@ def write_first_manifests(site: Site) -> None:
         }
         for node in site.nodes
     ]
-    _write(site.manifests / "subnets.yaml", [_subnet(s) for s in (site.ovn_default, site.join)])
-    _write(site.manifests / "nodes.yaml", nodes)
-    _write(site.manifests / "ovn-ic-config.yaml", [config])
+    return (_subnet(site.ovn_default), _subnet(site.join), *nodes, config)
+
+
+def write_first_manifests(site: Site) -> None:
+    """Write the manifests of a new site into its folder."""
+    site.manifests.mkdir(parents=True, exist_ok=True)
+    made = first_manifests(site)
+    for name, kind in (
+        ("subnets.yaml", "Subnet"),
+        ("nodes.yaml", "Node"),
+        ("ovn-ic-config.yaml", "ConfigMap"),
+    ):
+        _write(site.manifests / name, [m for m in made if m["kind"] == kind])
 
 
 def apply_manifests(folder: Path, manifests: Iterable[Manifest]) -> tuple[Change, ...]:

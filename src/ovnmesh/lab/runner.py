@@ -12,7 +12,17 @@ from typing import Any
 from ovnmesh.errors import LabError
 from ovnmesh.host import netns
 from ovnmesh.host.process import run
-from ovnmesh.lab import boot, daemons, faults, logical, manifests, network, status, teardown
+from ovnmesh.lab import (
+    boot,
+    daemons,
+    faults,
+    logical,
+    manifests,
+    network,
+    objects,
+    status,
+    teardown,
+)
 from ovnmesh.lab.boot import Progress
 from ovnmesh.lab.layout import compute_lab, compute_pod
 from ovnmesh.lab.ping import PingResult, PingTrain, ping_count
@@ -78,6 +88,8 @@ class LabRunner:
         """
         directory = directory.resolve()
         daemons.check_tools()
+        if spec.kubernetes:
+            objects.check_api_needs()
         compute_lab(spec, directory)
         state = LabState(spec=spec, bare=bare, subnets={}, pods=())
         create_state(directory, state)
@@ -188,7 +200,7 @@ class LabRunner:
         subnets = [manifests.read_subnet(site, document) for document in documents]
         for subnet in filter(None, subnets):
             self._check_own_subnet(at, subnet)
-        changes = manifests.apply_manifests(at.manifests, documents)
+        changes = objects.apply_objects(at, documents)
         for subnet in filter(None, subnets):
             self._apply_subnet(at, subnet)
         return tuple(
@@ -221,7 +233,7 @@ class LabRunner:
                     f"site {site}: Subnet {name} has pods ({', '.join(used)}); delete them first "
                     f"with: ovnmesh lab pod delete {site}/{used[0]}"
                 )
-        changes = manifests.delete_manifests(at.manifests, documents)
+        changes = objects.delete_objects(at, documents)
         for name in subnets:
             if name in self.state.subnets.get(site, {}):
                 subnet = self.state.subnet(self.lab, site, name)
@@ -350,7 +362,7 @@ class LabRunner:
         Args:
             target: ``SITE/NODE`` for a node's daemon; ``SITE`` or ``SITE/control`` for one of the
                 control node; ``ic`` for ``ic-db``.
-            daemon: one of `daemons.NODE_DAEMONS`, `daemons.CONTROL_DAEMONS` or ``ic-db``.
+            daemon: one of `daemons.NODE_DAEMONS`, `daemons.control_daemons` or ``ic-db``.
             heal: start it instead, if it does not run.
 
         Raises:
@@ -364,7 +376,7 @@ class LabRunner:
             return
         site_name, _, name = target.partition("/")
         site = self.lab.site(site_name)
-        if daemon in daemons.CONTROL_DAEMONS and name in ("", "control"):
+        if daemon in daemons.control_daemons(site) and name in ("", "control"):
             if heal:
                 faults.heal_control_daemon(site, daemon)
             else:
@@ -379,7 +391,7 @@ class LabRunner:
             raise LabError(
                 f"{target}: no daemon {daemon!r}; expected SITE/NODE with one of "
                 f"{', '.join(daemons.NODE_DAEMONS)}, SITE with one of "
-                f"{', '.join(daemons.CONTROL_DAEMONS)}, or ic with ic-db"
+                f"{', '.join(daemons.control_daemons(site))}, or ic with ic-db"
             )
 
     def status(self) -> dict[str, Any]:

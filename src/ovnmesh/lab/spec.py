@@ -113,6 +113,7 @@ class LabSpec(BaseModel):
         sites: its sites, in order.
         ts_count: number of transit switches.
         protocol: address families of the networks above the underlay, which is always IPv4.
+        kubernetes: give each site a Kubernetes API server, which configures its controller.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -120,6 +121,7 @@ class LabSpec(BaseModel):
     sites: Annotated[tuple[SiteSpec, ...], _check_count(MAX_SITES)]
     ts_count: Annotated[int, Field(ge=1, le=16)] = 1
     protocol: Protocol = "ipv4"
+    kubernetes: bool = False
 
 
 def uniform_spec(

@@ -166,15 +166,15 @@ def save_sites(lab: Lab) -> None:
 
 
 def site_entry(lab: Lab, site: Site) -> dict[str, str]:
-    """A site's connections, as in ``sites.yaml``."""
-    return {
+    """A site's connections, as in ``sites.yaml``; with an API server there is no folder."""
+    entry = {
         "nb": site.nb,
         "sb": site.sb,
         "ic_nb": lab.ic_nb,
         "ic_sb": lab.ic_sb,
         "router": ROUTER,
-        "config": str(site.manifests),
     }
+    return entry if site.api_address else entry | {"config": str(site.manifests)}
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -51,7 +51,7 @@ def describe(lab: Lab, *, bare: bool) -> dict[str, Any]:
         "sites": [
             _site(lab, site)
             | {
-                "daemons": find(site.control_netns, daemons.CONTROL_DAEMONS),
+                "daemons": find(site.control_netns, daemons.control_daemons(site)),
                 "nodes": [
                     _node(node) | {"daemons": find(node.netns, daemons.NODE_DAEMONS)}
                     for node in site.nodes
@@ -71,6 +71,7 @@ def _site(lab: Lab, site: Site) -> dict[str, Any]:
         "gw_nodes": list(site.gw_nodes),
         "subnets": {s.name: [str(c) for c in s.cidrs] for s in (site.ovn_default, site.join)},
         "databases": site_entry(lab, site),
+        "kubeconfig": str(site.kubeconfig) if site.api_address else None,
     }
 
 

@@ -5,7 +5,7 @@ whether the lab is running.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from pathlib import Path
 
 from ovnmesh.errors import LabError
@@ -22,6 +22,8 @@ JOIN = "join"
 IC_NETWORK = IPv4Network("192.168.65.0/24")
 IC_ADDRESS = IPv4Interface("192.168.65.3/24")
 """The Interconnection Controller's address in the documents (``ic-db-host``)."""
+API_PORT = 6443
+"""TCP port of a site's Kubernetes API server (kube-apiserver, ``--secure-port``)."""
 POD_MTU_BYTES = 1400
 """Kube-OVN subtracts 100 bytes for Geneve from the MTU of the node's link."""
 
@@ -135,6 +137,7 @@ class Site:
         auto_route: ``auto-route`` of ``ovn-ic-config``.
         enable_ic: ``enable-ic`` of ``ovn-ic-config``.
         directory: where everything of the site is kept.
+        api_address: loopback address of its Kubernetes API server; None in a lab without.
     """
 
     name: str
@@ -154,6 +157,7 @@ class Site:
     auto_route: bool
     enable_ic: bool
     directory: Path
+    api_address: IPv4Address | None
 
     @property
     def nb(self) -> str:
@@ -167,8 +171,28 @@ class Site:
 
     @property
     def manifests(self) -> Path:
-        """Folder of its manifests, which the controller watches."""
+        """Folder of its manifests, which the controller watches; not used with an API server."""
         return self.directory / "manifests"
+
+    @property
+    def api_server(self) -> str:
+        """URL of its API server, the same in its control node and on the machine."""
+        return f"https://{self.api_address}:{API_PORT}"
+
+    @property
+    def api_directory(self) -> Path:
+        """Where its API server's files are."""
+        return self.directory / "api"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Kubeconfig of its API's administrator."""
+        return self.directory / "kubeconfig"
+
+    @property
+    def controller_kubeconfig(self) -> Path:
+        """Kubeconfig of its controllers, who may do no more than in a cluster."""
+        return self.api_directory / "controller.kubeconfig"
 
     def node(self, name: str) -> Node:
         """Find a node by name.

@@ -1,12 +1,34 @@
 """What a pass of the controller found and did, for whoever wants to know.
 
-Made by the reconciler; read by metrics and tests. Must not know who listens.
+Made by the reconciler; read by metrics, by providers that publish it, and by tests. Must not know
+who listens.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ovnmesh.model.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """The site and its place in the mesh, in few words.
+
+    Attributes:
+        az: AZ name, "" if the site is not joined.
+        gateways: nodes that are, or are about to be, marked as gateways, sorted.
+        active: nodes that carry the traffic, sorted.
+        peers: other availability zones that have a port on a transit switch, sorted.
+        advertised: routes of this AZ in IC-SB.
+        remote: routes of other AZs in IC-SB.
+    """
+
+    az: str = ""
+    gateways: tuple[str, ...] = ()
+    active: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    advertised: int = 0
+    remote: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +44,9 @@ class PassReport:
         connected: whether each database answers, by schema name.
         input_ok: whether the input was usable.
         ovn_ic_restarts: how often ovn-ic died and was started again.
-        routes: routes in IC-SB: "advertised" by this AZ and by "remote" ones.
+        view: the site as it was when the pass began; None if it could not be seen whole.
+        acting: whether this controller is the one that acts for the site, or was when it lost the
+            northbound database, whose lock decides.
     """
 
     state: str
@@ -32,4 +56,5 @@ class PassReport:
     connected: Mapping[str, bool] = field(default_factory=dict)
     input_ok: bool = True
     ovn_ic_restarts: int = 0
-    routes: Mapping[str, int] = field(default_factory=dict)
+    view: SiteView | None = None
+    acting: bool = False

@@ -19,6 +19,7 @@ from ovnmesh.errors import OvsdbRejected, OvsdbUnavailable
 from ovnmesh.model.rows import Snapshot
 from ovnmesh.ovsdb.applier import OneShot
 from ovnmesh.ovsdb.reader import read_snapshot
+from ovnmesh.ovsdb.remotes import resolve
 from ovnmesh.ovsdb.schema import Condition, View
 from ovnmesh.plan.operations import Batch, Db
 
@@ -122,6 +123,8 @@ class Database:
         lock: str | None = None,
     ) -> None:
         self.remote = remote
+        #: `remote` with addresses for names, as of the last attempt to connect.
+        self.address = remote
         self.view = view
         self._on_change = on_change
         self._lock = lock
@@ -143,13 +146,14 @@ class Database:
         """
         if self._link is not None:
             return
-        helper = idlutils.create_schema_helper(fetch_schema(self.remote, self.db))
+        self.address = resolve(self.remote)
+        helper = idlutils.create_schema_helper(fetch_schema(self.address, self.db))
         for table, columns in self.view.columns.items():
             if table in helper.schema_json["tables"]:
                 present = helper.schema_json["tables"][table]["columns"]
                 helper.register_columns(table, [name for name in columns if name in present])
         # Southbound readers may follow any member; writers need the leader.
-        idl = _Idl(self.remote, helper, True, self._on_change)
+        idl = _Idl(self.address, helper, True, self._on_change)
         self._set_conditions(idl, self.view.conditions)
         if self._lock is not None:
             idl.set_lock(self._lock)

@@ -19,10 +19,14 @@ ROUTE_OPTIONS = (keys.ROUTE_ADV, keys.ROUTE_LEARN, keys.ROUTE_BLACKLIST, keys.RO
 
 
 def deny_keys(capabilities: Capabilities) -> tuple[str, ...]:
-    """The option that holds the deny list: its name changed in OVN 24.09 (NEWS)."""
-    if capabilities.version == (0, 0, 0):
-        return (keys.ROUTE_BLACKLIST, keys.ROUTE_DENYLIST)
-    return (keys.ROUTE_BLACKLIST,) if capabilities.version < (24, 9, 0) else (keys.ROUTE_DENYLIST,)
+    """The options that hold the deny list: the name changed in OVN 24.09 (NEWS).
+
+    Where the site's OVN is newer, or not known, both: the ovn-ic we run may be an older one, which
+    reads only the old name; newer ones read it too if they do not find the new one.
+    """
+    if (0, 0, 0) < capabilities.version < (24, 9, 0):
+        return (keys.ROUTE_BLACKLIST,)
+    return (keys.ROUTE_BLACKLIST, keys.ROUTE_DENYLIST)
 
 
 def minimal(prefixes: Iterable[Prefix]) -> tuple[Prefix, ...]:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from ovnmesh.config import InterconnectConfig, Node, Subnet
 from ovnmesh.errors import Problem
+from ovnmesh.model.report import PassReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +51,12 @@ class Provider(Protocol):
 
         Must survive the source going away and coming back; must not raise.
         """
+        ...
+
+
+class Publisher(Protocol):
+    """A place where the outcome of passes is told to the users of a cloud, in its own words."""
+
+    def publish(self, report: PassReport) -> None:
+        """Take note of a pass; must return at once, and must not raise."""
         ...

@@ -1,8 +1,8 @@
 """A folder of Kubernetes YAML as the source of configuration: lab, and OVN without a cloud.
 
 Called by the controller. Reads the documents' own manifests, verbatim (ConfigMap `ovn-ic-config`,
-Subnet, Node; other kinds are passed over), and reports when the folder may have changed. Must not
-decide what a wrong document means, and must not write.
+Subnet, Node), and Interconnection; other kinds are passed over. Reports when the folder may have
+changed. Must not decide what a wrong document means, and must not write.
 """
 
 import logging
@@ -20,17 +20,18 @@ from watchdog.observers import Observer
 from ovnmesh.config import (
     CONFIG_NAME,
     CONFIG_NAMESPACE,
+    INTERCONNECTION_NAME,
     InterconnectConfig,
     Node,
     Subnet,
     describe,
-    parse_config,
     parse_node,
     parse_subnet,
     quote,
 )
 from ovnmesh.errors import ConfigError, Problem, ProviderError
 from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.sources import Document, choose_config
 from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES, LocatedDict, parse_documents
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,12 @@ log = logging.getLogger(__name__)
 # The documents call the object "ic-config" in the text and "ovn-ic-config" in the manifest.
 _MISTAKEN_NAME = "ic-config"
 # API group of each kind we read; the same kind of another group is somebody else's.
-_GROUPS = {"ConfigMap": "", "Node": "", "Subnet": "kubeovn.io"}
+_GROUPS = {
+    "ConfigMap": "",
+    "Node": "",
+    "Subnet": "kubeovn.io",
+    "Interconnection": "ovnmesh.io",
+}
 _VERSION = "v1"
 # Changes within this time are reported once; an editor makes several per save.
 _DEBOUNCE_S = 0.01
@@ -143,7 +149,7 @@ class _Waker(FileSystemEventHandler):
 class _Reading:
     """What the documents say, and where; becomes a `ProviderState`."""
 
-    configs: list[tuple[str, object]] = field(default_factory=list)
+    configs: list[Document] = field(default_factory=list)
     subnets: dict[str, tuple[str, Subnet]] = field(default_factory=dict)
     nodes: dict[str, tuple[str, Node]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -181,6 +187,9 @@ class _Reading:
         if kind == "ConfigMap":
             self._add_config_map(document, name, namespace, place)
             return
+        if kind == "Interconnection":
+            self._add_interconnection(document, name, place)
+            return
         where = f"{kind} {label} ({place})".replace("  ", " ")
         try:
             if kind == "Subnet":
@@ -207,7 +216,15 @@ class _Reading:
             self.problems.append(Problem(f"{where}, metadata.namespace", found, expected))
         else:
             where = f"ConfigMap {CONFIG_NAMESPACE}/{CONFIG_NAME} ({place})"
-            self.configs.append((where, document.get("data")))
+            self.configs.append(Document(where, document.get("data")))
+
+    def _add_interconnection(self, document: LocatedDict, name: object, place: str) -> None:
+        if name != INTERCONNECTION_NAME:
+            where = f"Interconnection ({place}), metadata.name"
+            self.problems.append(Problem(where, describe(name), f'"{INTERCONNECTION_NAME}"'))
+        elif document.get("spec") is not None:
+            where = f"Interconnection {INTERCONNECTION_NAME} ({place})"
+            self.configs.append(Document(where, document["spec"], typed=True))
 
     def _add_named(self, known: dict[str, tuple[str, _Named]], value: _Named, where: str) -> None:
         entry = (where, value)
@@ -229,18 +246,11 @@ class _Reading:
         )
 
     def _config(self, nodes: tuple[Node, ...]) -> InterconnectConfig | None:
-        for where, _ in self.configs[1:]:
-            found = f"a second one besides {self.configs[0][0]}"
-            self.problems.append(Problem(where, found, "one; remove the other"))
-        if len(self.configs) != 1:
-            return None
-        where, data = self.configs[0]
-        try:
-            # A node that could not be parsed has its own problem; do not call it unknown as well.
-            return parse_config(data, where, nodes if self.nodes_complete else ())
-        except ConfigError as error:
-            self.problems += error.problems
-            return None
+        # A node that could not be parsed has its own problem; do not call it unknown as well.
+        known = nodes if self.nodes_complete else ()
+        config, problems = choose_config(self.configs, known)
+        self.problems += problems
+        return config
 
 
 def _read_files(folder: Path) -> Iterator[tuple[str, bytes | Problem]]:

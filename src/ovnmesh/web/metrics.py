@@ -3,7 +3,7 @@
 Called by the command line, which hands `record` to the reconciler. Must not read databases.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ovnmesh.model.report import PassReport
 
@@ -55,8 +55,9 @@ class ControllerMetrics:
         self._restarts.inc(report.ovn_ic_restarts - self._restarts_seen)
         self._restarts_seen = report.ovn_ic_restarts
         self._routes.clear()
-        for direction, count in report.routes.items():
-            self._routes.labels(direction).set(count)
+        if report.view is not None:
+            self._routes.labels("advertised").set(report.view.advertised)
+            self._routes.labels("remote").set(report.view.remote)
 
 
 class AgentMetrics:
@@ -73,17 +74,3 @@ class AgentMetrics:
     def record(self, marked: bool) -> None:
         """Take note of the mark."""
         self._marked.set(marked)
-
-
-def serve(registry: CollectorRegistry, port: int, address: str = "127.0.0.1") -> None:
-    """Serve ``/metrics`` from a background thread.
-
-    Args:
-        registry: what to serve.
-        port: TCP port.
-        address: address to bind; loopback unless told otherwise.
-
-    Raises:
-        OSError: the port is in use.
-    """
-    start_http_server(port, addr=address, registry=registry)

@@ -1,0 +1,87 @@
+"""One configuration out of the two places where it may stand.
+
+Called by the providers that know Kubernetes' objects. Pure. The ConfigMap `ovn-ic-config` and the
+spec of the Interconnection say the same thing; if both are there and differ, nobody can know which
+is meant, so that is an error and the last good state stays in force.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ovnmesh.config import (
+    InterconnectConfig,
+    Node,
+    parse_config,
+    parse_interconnection,
+)
+from ovnmesh.errors import ConfigError, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A place that holds a configuration.
+
+    Attributes:
+        where: what and where it is, for messages.
+        content: ``data`` of a ConfigMap, or ``spec`` of an Interconnection.
+        typed: whether it is a spec.
+    """
+
+    where: str
+    content: object
+    typed: bool = False
+
+
+def choose_config(
+    documents: Sequence[Document], nodes: Sequence[Node]
+) -> tuple[InterconnectConfig | None, tuple[Problem, ...]]:
+    """Parse every document and agree on one configuration.
+
+    Args:
+        documents: all that were found.
+        nodes: nodes of the cluster; empty if they are not known.
+
+    Returns:
+        The configuration, None if there is none or something is wrong, and all problems.
+    """
+    repeated = _repeated(documents)
+    if repeated:
+        return None, repeated
+    problems: list[Problem] = []
+    parsed: list[InterconnectConfig] = []
+    for document in documents:
+        parse = parse_interconnection if document.typed else parse_config
+        try:
+            parsed.append(parse(document.content, document.where, nodes))
+        except ConfigError as error:
+            problems += error.problems
+    if not problems and len(parsed) == 2 and parsed[0] != parsed[1]:
+        problems.append(_difference(documents, parsed[0], parsed[1]))
+    return (parsed[0] if parsed and not problems else None), tuple(problems)
+
+
+def _repeated(documents: Sequence[Document]) -> tuple[Problem, ...]:
+    problems: list[Problem] = []
+    for typed in (False, True):
+        places = [document.where for document in documents if document.typed is typed]
+        problems += [
+            Problem(place, f"a second one besides {places[0]}", "one; remove the other")
+            for place in places[1:]
+        ]
+    return tuple(problems)
+
+
+def _difference(
+    documents: Sequence[Document], one: InterconnectConfig, other: InterconnectConfig
+) -> Problem:
+    mine, theirs = one.to_data(), other.to_data()
+    keys = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+    found = ", ".join(
+        f"{key} {mine.get(key, 'missing')!r} here and {theirs.get(key, 'missing')!r} there"
+        for key in keys
+    )
+    return Problem(
+        documents[0].where,
+        f"another configuration than in {documents[1].where}: {found}",
+        "one of the two, or both equal; remove the other",
+    )

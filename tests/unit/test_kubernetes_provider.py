@@ -1,0 +1,185 @@
+"""The Kubernetes provider against a fake API: the contract, and what only an API can do."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from provider_contract import CONFIG, ProviderContract, config_with, node, subnet, watching
+
+from fake_kubernetes import FakeKubernetes
+from ovnmesh.errors import ProviderError
+from ovnmesh.providers.kubernetes import KubernetesProvider
+
+
+class ApiHarness:
+    def __init__(self, tmp_path):
+        self.api = FakeKubernetes()
+        self.provider = KubernetesProvider(self.api.kubeconfig(tmp_path / "kubeconfig"))
+        self.put, self.delete = self.api.put, self.api.delete
+        self.take_away, self.bring_back = self.api.stop, self.api.start
+
+
+@pytest.fixture
+def harness(tmp_path) -> Iterator[ApiHarness]:
+    harness = ApiHarness(tmp_path)
+    try:
+        yield harness
+    finally:
+        harness.api.close()
+
+
+QUIET_S = 0.6
+
+
+class TestContract(ProviderContract):
+    quiet_s = QUIET_S
+
+    @pytest.fixture
+    def harness(self, tmp_path):
+        harness = ApiHarness(tmp_path)
+        try:
+            yield harness
+        finally:
+            harness.api.close()
+
+
+def wait_until(condition, timeout_s=8.0):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "not so in time"
+        time.sleep(0.02)
+
+
+def test_watching_asks_for_nothing_while_nothing_changes(harness):
+    harness.put(CONFIG)
+    harness.put(node("n1", "10.0.0.1"))
+    with watching(harness.provider, QUIET_S):
+        harness.provider.read()
+        time.sleep(0.5)
+        asked = len(harness.api.store.calls)
+        harness.provider.read()
+        time.sleep(1.0)
+        assert len(harness.api.store.calls) == asked
+
+
+def test_a_change_is_read_without_a_request(harness):
+    harness.put(CONFIG)
+    with watching(harness.provider, QUIET_S) as watcher:
+        harness.provider.read()
+        time.sleep(0.5)
+        watcher.settle()
+        asked = len(harness.api.store.calls)
+        harness.put(subnet("s1", "10.16.0.0/16"))
+        assert watcher.wait_for(1)
+        assert [found.name for found in harness.provider.read().subnets] == ["s1"]
+        assert len(harness.api.store.calls) == asked
+
+
+def test_what_changes_elsewhere_in_an_object_is_no_change(harness):
+    harness.put(node("n1", "10.0.0.1"))
+    with watching(harness.provider, QUIET_S) as watcher:
+        harness.provider.read()
+        heartbeat = node("n1", "10.0.0.1")
+        heartbeat["status"]["conditions"] = [{"type": "Ready", "lastHeartbeatTime": "now"}]
+        harness.put(heartbeat)
+        assert not watcher.wait_for(1, timeout_s=0.5)
+
+
+def test_an_object_deleted_while_the_watch_had_expired_is_gone(harness):
+    gone = subnet("gone", "10.17.0.0/16")
+    harness.put(subnet("kept", "10.16.0.0/16"))
+    harness.put(gone)
+    with watching(harness.provider, QUIET_S) as watcher:
+        assert len(harness.provider.read().subnets) == 2
+        harness.api.vanish(gone)
+        harness.api.forget()
+        assert watcher.wait_for(1)
+        wait_until(lambda: [s.name for s in harness.provider.read().subnets] == ["kept"])
+
+
+def test_the_last_object_deleted_while_the_api_was_away_is_gone(harness):
+    harness.put(CONFIG)
+    with watching(harness.provider, QUIET_S):
+        assert harness.provider.read().config_present
+        harness.api.stop()
+        harness.api.vanish(CONFIG)
+        harness.api.forget()
+        harness.api.start()
+
+        def absent():
+            try:
+                return not harness.provider.read().config_present
+            except ProviderError:
+                return False
+
+        wait_until(absent)
+
+
+def test_the_subnet_kind_may_come_later_and_go(harness):
+    harness.put(CONFIG)
+    path = "kubeovn.io/v1/subnets"
+    harness.api.undeclare(path)
+    with watching(harness.provider, QUIET_S) as watcher:
+        state = harness.provider.read()
+        assert (state.subnets, state.problems) == ((), ())
+        watcher.settle()
+        harness.put(subnet("s1", "10.16.0.0/16"))
+        harness.api.declare(path)
+        wait_until(lambda: [s.name for s in harness.provider.read().subnets] == ["s1"])
+        harness.delete(subnet("s1", "10.16.0.0/16"))
+        harness.api.undeclare(path)
+        wait_until(lambda: harness.provider.read().subnets == ())
+
+
+def test_a_denied_list_is_an_error_that_names_the_rules(harness):
+    harness.api.store.refuse["list", "nodes"] = 403
+    with pytest.raises(ProviderError, match=r"cannot list nodes: .*ClusterRole"):
+        harness.provider.read()
+
+
+def test_a_denied_watch_heals_by_itself(harness):
+    harness.put(CONFIG)
+    harness.api.store.refuse["watch", "nodes"] = 403
+    with watching(harness.provider, QUIET_S):
+        time.sleep(0.5)
+        harness.api.store.refuse.clear()
+
+        def reads():
+            try:
+                return harness.provider.read().config_present
+            except ProviderError:
+                return False
+
+        wait_until(reads, 15)
+        harness.put(config_with(az_name="az9"))
+        wait_until(lambda: harness.provider.read().config.az_name == "az9")
+
+
+def test_no_mark_is_left_on_anybody_s_objects(harness):
+    harness.put(CONFIG)
+    harness.put(node("n1", "10.0.0.1"))
+    harness.put(subnet("s1", "10.16.0.0/16"))
+    with watching(harness.provider, QUIET_S):
+        harness.provider.read()
+        time.sleep(1.0)
+    writes = [c for c in harness.api.store.calls if c.verb in ("create", "patch", "delete")]
+    assert writes == []
+
+
+def test_missing_kubeconfig_says_what_was_expected(tmp_path):
+    provider = KubernetesProvider(tmp_path / "none")
+    with pytest.raises(ProviderError, match="expected a kubeconfig"):
+        provider.read()
+
+
+def test_thousands_of_objects(harness):
+    harness.put(CONFIG)
+    harness.api.put_all([node(f"n{i}", f"10.1.{i // 250}.{i % 250 + 1}") for i in range(2000)])
+    harness.api.put_all([subnet(f"s{i}", f"10.{i // 256}.{i % 256}.0/24") for i in range(2000)])
+    with watching(harness.provider, QUIET_S) as watcher:
+        state = harness.provider.read()
+        assert (len(state.nodes), len(state.subnets)) == (2000, 2000)
+        watcher.settle(0.5)
+        harness.put(subnet("extra", "172.16.0.0/24"))
+        assert watcher.wait_for(1)
+        assert len(harness.provider.read().subnets) == 2001
