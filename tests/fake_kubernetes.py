@@ -3,7 +3,7 @@
 kmock brings HTTP, discovery and errors; kept here are objects with resource versions, lists with
 field selectors, watches that go on from a version (410 if it is forgotten), patches, status as a
 subresource, and generations. Every request is recorded. The same provider contract runs against a
-real kube-apiserver where there is one (tests/lab/test_kubernetes.py).
+real kube-apiserver where there is one (tests/lab/test_real_kubernetes.py).
 """
 
 import asyncio
