@@ -1,8 +1,10 @@
 """Things that break: processes killed, databases lost and moved. Traffic goes on, state returns."""
 
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from meshlab import MeshLab, eventually, lossless_test
-from ovnmesh.host.process import spawn
+from ovnmesh.host.process import command_line, spawn
+from ovnmesh.lab import daemons
 from ovnmesh.lab.topology import IC_ADDRESS
 
 pytestmark = [pytest.mark.root, lossless_test]
@@ -26,6 +29,32 @@ def test_controller_killed_and_restarted(mesh: MeshLab) -> None:
         mesh.runner.fault_kill("az1", "controller", heal=True)
         time.sleep(1)
     mesh.wait_joined()
+
+
+def test_acting_controller_killed_and_the_other_acts_within_3_s(mesh: MeshLab) -> None:
+    site = mesh.runner.lab.site("az1")
+    folder = site.directory / "controller-2"
+    folder.mkdir()
+    first = mesh.pid("az1/control", "ovnmesh controller")
+    words = list(command_line(first))
+    words[words.index("--run-dir") + 1] = str(folder)
+    words[words.index("--metrics-port") + 1] = str(daemons.METRICS_PORT + 1)
+    log = folder / "controller.log"
+    second = spawn(words, log=log, netns=site.control_netns)
+    try:
+        eventually(lambda: "standby" in log.read_text())
+        with mesh.lossless():
+            os.kill(first, signal.SIGKILL)
+            killed = time.monotonic()
+            # Nobody but a controller that acts follows a change.
+            mesh.configure("az1", gw_nodes="az1-gw,az1-n1")
+            eventually(lambda: mesh.mark("az1", "az1-n1") == "true")
+            took_s = time.monotonic() - killed
+        assert took_s < 3
+    finally:
+        second.terminate()
+        second.wait(15)
+        mesh.runner.fault_kill("az1", "controller", heal=True)
 
 
 def test_ovn_ic_killed_is_back_and_traffic_never_stopped(mesh: MeshLab) -> None:

@@ -131,6 +131,29 @@ def test_the_subnet_kind_may_come_later_and_go(harness):
         wait_until(lambda: harness.provider.read().subnets == ())
 
 
+def test_a_kind_that_goes_while_it_is_watched_does_not_end_the_other_watches(harness):
+    harness.put(CONFIG)
+    harness.put(subnet("s1", "10.16.0.0/16"))
+    path = "kubeovn.io/v1/subnets"
+    with watching(harness.provider, QUIET_S):
+        assert len(harness.provider.read().subnets) == 1
+        harness.api.undeclare(path)
+        harness.api.forget()
+        wait_until(lambda: reads(harness) and harness.provider.read().subnets == (), 15)
+        harness.put(config_with(az_name="az9"))
+        wait_until(lambda: reads(harness) and harness.provider.read().config.az_name == "az9", 15)
+        harness.api.declare(path)
+        wait_until(lambda: reads(harness) and len(harness.provider.read().subnets) == 1, 15)
+
+
+def reads(harness):
+    try:
+        harness.provider.read()
+    except ProviderError:
+        return False
+    return True
+
+
 def test_a_denied_list_is_an_error_that_names_the_rules(harness):
     harness.api.store.refuse["list", "nodes"] = 403
     with pytest.raises(ProviderError, match=r"cannot list nodes: .*ClusterRole"):
@@ -153,6 +176,27 @@ def test_a_denied_watch_heals_by_itself(harness):
         wait_until(reads, 15)
         harness.put(config_with(az_name="az9"))
         wait_until(lambda: harness.provider.read().config.az_name == "az9")
+
+
+def test_one_denied_kind_is_told_until_it_is_granted_and_not_again_and_again(harness, caplog):
+    harness.put(CONFIG)
+    harness.api.store.refuse["watch", "subnets"] = 403
+    with watching(harness.provider, QUIET_S):
+        wait_until(lambda: denied(harness.provider))
+        time.sleep(6)  # kopf has given up and begun anew by now
+        assert denied(harness.provider)
+        told = [r for r in caplog.records if "watch subnets" in r.message and "trying" in r.message]
+        assert len(told) == 1
+        harness.api.store.refuse.clear()
+        wait_until(lambda: not denied(harness.provider), 15)
+
+
+def denied(provider):
+    try:
+        provider.read()
+    except ProviderError as error:
+        return "subnets: HTTP status 403" in str(error)
+    return False
 
 
 def test_no_mark_is_left_on_anybody_s_objects(harness):

@@ -25,7 +25,7 @@ from ovnmesh.providers.kubernetes.kinds import EVENT, INTERCONNECTIONS, NODES, B
 
 #: Identifies what we wrote in ``metadata.managedFields``.
 FIELD_MANAGER = "ovnmesh-controller"
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 5.0
 _CHUNK = 250
 _HINTS: dict[int, str] = {
     httpx2.codes.FORBIDDEN: "; expected the rules of the project's ClusterRole and Roles",
@@ -80,8 +80,8 @@ class Api:
         with _mapped(f"patch Node {name}"):
             self._connect().patch(NODES.resource, name, patch, patch_type=PatchType.MERGE)
 
-    def create_interconnection(self) -> Body | None:
-        """Make the Interconnection; None if the API does not know the kind.
+    def create_interconnection(self) -> bool:
+        """Make the Interconnection if there is none; False if the API does not know the kind.
 
         Raises:
             ProviderError: the API cannot be asked, or refuses.
@@ -89,12 +89,13 @@ class Api:
         wanted = INTERCONNECTIONS.resource(metadata={"name": INTERCONNECTIONS.name})
         with _mapped("create the Interconnection"):
             try:
-                created: Body = self._connect().create(wanted)
+                self._connect().create(wanted)
             except httpx2.HTTPStatusError as error:
                 if error.response.status_code == httpx2.codes.NOT_FOUND:
-                    return None
-                raise
-            return created
+                    return False
+                if error.response.status_code != httpx2.codes.CONFLICT:
+                    raise
+            return True
 
     def apply_status(self, status: Body) -> None:
         """Server-side apply the Interconnection's status.
@@ -146,12 +147,6 @@ class Api:
                 return _connection_info(self._load())
         except ProviderError as error:
             raise kopf.LoginError(str(error)) from error
-
-    def close(self) -> None:
-        """Close connections; a later request opens them again."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
 
     def _connect(self) -> Any:
         config = self._load() if self._client is None else None

@@ -51,7 +51,8 @@ class KubernetesProvider:
         self._watch = Watch(self._api.connection, self)
         self._publisher = Publisher(self._api, self._cache, self._on_created)
         self._watching = False
-        self._silent = ""
+        #: Why places of the API do not answer, by place.
+        self._silent: dict[str, str] = {}
         self._on_change: Callable[[], None] = lambda: None
         self._lists_over = threading.Timer(0, self._on_change)
 
@@ -61,8 +62,9 @@ class KubernetesProvider:
         Raises:
             ProviderError: the API cannot be asked, or refuses.
         """
-        if self._watching and self._silent:
-            raise ProviderError(f"Kubernetes API: {self._silent}")
+        silent = dict(self._silent)
+        if self._watching and silent:
+            raise ProviderError(f"Kubernetes API: {'; '.join(sorted(set(silent.values())))}")
         if not self._watching:
             self._cache.outdate()
         for kind in KINDS:
@@ -88,7 +90,7 @@ class KubernetesProvider:
             self._lists_over.cancel()
             self._publisher.stop()
             self._watching = False
-            self._silent = ""
+            self._silent.clear()
 
     def publish(self, report: PassReport) -> None:
         """Tell the cluster what a pass found; returns at once."""
@@ -109,16 +111,18 @@ class KubernetesProvider:
         self._lists_over = threading.Timer(_LISTS_S, self._on_change)
         self._lists_over.start()
 
-    def on_answer(self, problem: str) -> None:
+    def on_answer(self, place: str, problem: str) -> None:
         """Called by the watch."""
-        if bool(problem) == bool(self._silent):
-            return
-        self._silent = problem
+        if bool(problem) == (place in self._silent):
+            return  # as before
         if problem:
+            self._silent[place] = problem
             LOG.warning("Kubernetes API: %s; trying again", problem)
         else:
-            LOG.info("Kubernetes API answers again")
-            self._cache.outdate()
+            del self._silent[place]
+            if not self._silent:
+                LOG.info("Kubernetes API answers again")
+                self._cache.outdate()
         self._on_change()
 
     def _on_created(self) -> None:

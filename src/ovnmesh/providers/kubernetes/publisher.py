@@ -128,7 +128,7 @@ class Publisher:
                 self._api.post_event(make_event(news, about, self._instance, reading.now))
         self._announced = status
         if known is None:
-            if self._api.create_interconnection() is None:
+            if not self._api.create_interconnection():
                 self._told = status  # the kind is not installed: nothing to keep it in
                 return
             self._on_created()

@@ -10,12 +10,15 @@ watching its requests. Must not interpret objects.
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import chain, repeat
 from types import SimpleNamespace
 from typing import Any, Protocol
 
 import aiohttp
 import kopf
+import yarl
 
 from ovnmesh.config import CONFIG_NAMESPACE
 from ovnmesh.providers.kubernetes.kinds import KINDS, SUBNETS, Body, Kind
@@ -23,8 +26,8 @@ from ovnmesh.providers.kubernetes.kinds import KINDS, SUBNETS, Body, Kind
 LOG = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
-#: Waits between attempts of one request of kopf's; after the last it starts anew.
-_BACKOFFS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+_CANCEL_S = 0.2
+_CANCELS = 10
 _RECONNECT_S = 0.2
 #: Objects of a list in memory at a time, and events taken at a time: an object may be large.
 _CHUNK = 250
@@ -42,8 +45,13 @@ class Listener(Protocol):
     def on_list(self, kind: Kind) -> None:
         """The watch of a kind has begun anew."""
 
-    def on_answer(self, problem: str) -> None:
-        """The API answered (empty), or did not, and why."""
+    def on_answer(self, place: str, problem: str) -> None:
+        """A place answered (problem is empty), or did not, and why.
+
+        Args:
+            place: verb and kind; "" for everything else.
+            problem: what went wrong.
+        """
 
 
 class Watch:
@@ -58,46 +66,57 @@ class Watch:
         self._login = login
         self._listener = listener
         self._paths = {kind.path: kind for kind in KINDS}
-        self._turn_over = threading.Event()
+        self._end_turn: Callable[[], None] = lambda: None
         self._listed: set[str] = set()
         self._sessions: list[aiohttp.ClientSession] = []
 
     def run(self, stop: threading.Event) -> None:
         """Watch until stopped, whatever happens."""
-        threading.Thread(target=self._end_turn_with, args=(stop,), daemon=True).start()
+        threading.Thread(target=self._end_with, args=(stop,), daemon=True).start()
         while not stop.is_set():
-            self._turn_over.clear()
             self._listed.clear()
-            if stop.is_set():
-                break
             try:
-                asyncio.run(self._operate())
+                loop = asyncio.new_event_loop()
+                # Tasks that are left over are not worth a word (see `_end_tasks`).
+                loop.set_exception_handler(lambda *_: None)
+                try:
+                    loop.run_until_complete(self._operate(stop))
+                finally:
+                    loop.close()
             except Exception as error:
-                # The thread's top: kopf gives up on errors that it takes for final, as a denied
-                # permission; they may be mended while we wait.
-                self._listener.on_answer(str(error) or type(error).__name__)
+                # The thread's top: kopf gives up on errors that it takes for final, as a CRD that
+                # goes while it is watched.
+                self._listener.on_answer("", str(error) or type(error).__name__)
                 LOG.debug("watching Kubernetes failed, starting anew", exc_info=error)
             stop.wait(_RETRY_S)
 
     def require(self, kind: Kind) -> None:
         """Begin anew if a kind that exists is not watched: its CRD came after us."""
         if kind.plural not in self._listed:
-            self._turn_over.set()
+            self._end_turn()
 
-    def _end_turn_with(self, stop: threading.Event) -> None:
+    def _end_with(self, stop: threading.Event) -> None:
         stop.wait()
-        self._turn_over.set()
+        self._end_turn()
 
-    async def _operate(self) -> None:
+    async def _operate(self, stop: threading.Event) -> None:
+        over, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._end_turn = lambda: _call(loop, over.set)
+        if stop.is_set():
+            return
+        waiter = asyncio.create_task(over.wait())
         try:
-            await kopf.operator(
+            roots = await kopf.spawn_tasks(
                 registry=self._registry(),
                 settings=_settings(),
                 standalone=True,
                 namespaces=[CONFIG_NAMESPACE],
-                stop_flag=self._turn_over,
             )
+            done, _ = await asyncio.wait([waiter, *roots], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
+            await _end_tasks()
             # kopf leaves the sessions it was given to whoever made them.
             for session in self._sessions:
                 await session.close()
@@ -140,13 +159,14 @@ class Watch:
         context: SimpleNamespace,
         params: aiohttp.TraceRequestEndParams,
     ) -> None:
-        kind = self._paths.get(params.url.path)
-        status = params.response.status
-        if status >= 500 or (kind is not None and status in (401, 403)):
-            self._listener.on_answer(f"{params.method} {params.url.path}: HTTP status {status}")
+        place, status = self._place(params.url), params.response.status
+        if status >= 500 or (place and status in (401, 403)):
+            self._listener.on_answer(place, f"{place or params.url.path}: HTTP status {status}")
             return
-        self._listener.on_answer("")
-        if kind is not None and params.method == "GET" and "watch" not in params.url.query:
+        self._listener.on_answer("", "")
+        self._listener.on_answer(place, "")
+        if place.startswith("list"):
+            kind = self._paths[params.url.path]
             self._listed.add(kind.plural)
             self._listener.on_list(kind)
 
@@ -158,13 +178,47 @@ class Watch:
     ) -> None:
         if not isinstance(params.exception, asyncio.CancelledError):
             said = str(params.exception) or type(params.exception).__name__
-            self._listener.on_answer(said)
+            self._listener.on_answer(self._place(params.url), said)
+
+    def _place(self, url: yarl.URL) -> str:
+        """Verb and kind of a request, "" if it is for something else."""
+        kind = self._paths.get(url.path)
+        if kind is None:
+            return ""
+        return f"{'watch' if 'watch' in url.query else 'list'} {kind.plural}"
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # the loop has ended, which is what was wanted
+        loop.call_soon_threadsafe(function)
+
+
+async def _end_tasks() -> None:
+    """Cancel everything in this loop, and not wait for what does not end.
+
+    Not `kopf.run_tasks`: it waits for ever for watches that lose a cancellation (kopf 1.45,
+    api.stream), as they do when one of them has failed.
+    """
+    for _ in range(_CANCELS):
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        if not tasks:
+            break
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_CANCEL_S)
+
+
+class _Backoffs:
+    """Waits between attempts of one request of kopf's, without end: it must not give up."""
+
+    def __iter__(self) -> Iterator[float]:
+        return chain((0.1, 0.2, 0.5, 1.0), repeat(2.0))
 
 
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
-    settings.networking.error_backoffs = _BACKOFFS_S
+    settings.networking.error_backoffs = _Backoffs()
     settings.networking.connect_timeout = _CONNECT_TIMEOUT_S
     settings.watching.reconnect_backoff = _RECONNECT_S
     settings.watching.chunk_size = _CHUNK
