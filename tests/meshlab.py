@@ -289,7 +289,8 @@ class MeshLab:
         with self.trains(*watched, *control) as results:
             yield
         found, noise = results[: len(watched)], results[len(watched) :]
-        if any(result.lost for result in found) and any(result.lost for result in noise):
+        busy = os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
+        if any(result.lost for result in found) and (busy or any(r.lost for r in noise)):
             raise NoisyMachine(f"{found}; inside the sites: {noise}")
         assert [result.lost for result in found] == [0] * len(found), found
         assert all(result.received > 20 for result in found), found

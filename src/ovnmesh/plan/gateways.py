@@ -102,7 +102,7 @@ def plan_gateway_chassis(
     operations: list[Operation] = []
     for chassis, priority in gateways.ranked:
         row = existing.pop(chassis, None)
-        name = f"{lrp_name}_{chassis}"  # as ovn-nbctl(8) lrp-set-gateway-chassis names them
+        name = f"{lrp_name}-{chassis}"  # as ovn-nbctl(8) lrp-set-gateway-chassis names them
         if row is None:
             operations.append(
                 Insert(
