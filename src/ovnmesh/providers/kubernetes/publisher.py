@@ -3,8 +3,8 @@
 Called by the provider. Only the controller that acts publishes. Works in a thread of its own, since
 an API that does not answer must not hold up the controller, and level-triggered: what is written
 follows from the latest report and from what stands in the cluster, so a lost write is made up for
-by the next attempt. Labels come first, for kube-ovn-cni marks the chassis by them; then Events;
-then the status, by which it is known what has been told. Must not read databases.
+by the next attempt. Labels come first and at once; then, when a burst of passes is over, Events,
+and the status, by which it is known what has been told. Must not read databases.
 """
 
 import logging
@@ -85,32 +85,35 @@ class Publisher:
 
     def _work(self) -> None:
         retry_s: float | None = None
+        failures = 0
         while not self._stopping.is_set():
             self._wake.wait(retry_s)
-            self._stopping.wait(SETTLE_S)
             self._wake.clear()
-            report = self._latest
-            if report is None:
-                retry_s = None
-                continue
+            retry_s = None
             try:
-                self._write(report)
-                retry_s = None
-                self._failure = ""
+                # At once: agents act on the controller's list, kube-ovn-cni on the label, and
+                # while the two differ, it could take back what an agent has just set.
+                self._label_nodes(self._latest)
+                self._stopping.wait(SETTLE_S)
+                self._write(self._latest)
+                self._failure, failures = "", 0
             except ProviderError as error:
                 if str(error) != self._failure:
                     self._failure = str(error)
                     LOG.warning("%s; status not published, trying again", error)
-                retry_s = min(2 * (retry_s or _FIRST_RETRY_S / 2), _LAST_RETRY_S)
+                failures += 1
+                retry_s = min(_FIRST_RETRY_S * 2 ** (failures - 1), _LAST_RETRY_S)
             except Exception:
                 # The thread's top: a mistake of ours or of a library must not silence it for ever.
                 LOG.exception("status not published")
                 retry_s = _LAST_RETRY_S
 
-    def _write(self, report: PassReport) -> None:
-        known = self._cache.objects(INTERCONNECTIONS, ConfigObject).get(INTERCONNECTION_NAME)
+    def _write(self, report: PassReport | None) -> None:
+        if report is None:
+            return  # another controller acts
+        known = self._interconnection()
         stands = (known and known.status) or {}
-        previous = self._told if self._told is not None else stands
+        previous = self._previous()
         if report.state == "disconnected" and self._told and not same_status(stands, self._told):
             return  # another controller has taken over, and we do not even know it
         config = self._cache.objects(CONFIG_MAPS, ConfigObject).get(CONFIG_NAME)
@@ -120,7 +123,7 @@ class Publisher:
         source = "ConfigMap" if config else "Interconnection" if typed else ""
         reading = Reading(self.observed_generation, source, _now())
         status = make_status(report, previous, reading)
-        self._label_nodes(report, previous)
+        self._label_nodes(report)  # the status remembers who was labelled: not before it is so
         about = _config_map(config) if config else _interconnection(known)
         announced = self._announced if self._announced is not None else previous
         for news in find_news(announced, status):
@@ -136,11 +139,21 @@ class Publisher:
             self._api.apply_status(status)
         self._told = status
 
-    def _label_nodes(self, report: PassReport, previous: Status) -> None:
-        if report.view is None:
+    def _interconnection(self) -> ConfigObject | None:
+        return self._cache.objects(INTERCONNECTIONS, ConfigObject).get(INTERCONNECTION_NAME)
+
+    def _previous(self) -> Status:
+        """The status as it was told last, by us or by a controller before us."""
+        if self._told is not None:
+            return self._told
+        known = self._interconnection()
+        return (known and known.status) or {}
+
+    def _label_nodes(self, report: PassReport | None) -> None:
+        if report is None or report.view is None:
             return
         wanted = set(report.view.gateways)
-        before = set(previous.get("gateways") or ())
+        before = set(self._previous().get("gateways") or ())
         for name, node in self._cache.objects(NODES, NodeObject).items():
             if name in wanted:
                 value = "true"
