@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.host.process import command_line, spawn
+from ovnmesh.lab import daemons
 from ovnmesh.lab.manifests import parse_manifests
 from ovnmesh.lab.ping import PingResult
 from ovnmesh.lab.runner import LabRunner
@@ -251,6 +253,29 @@ class MeshLab:
             if pattern in line:
                 return int(pid)
         raise AssertionError(f"no process {pattern!r} in {place}")
+
+    @contextmanager
+    def second_controller(self, site: str) -> Iterator[int]:
+        """Run another controller of a site, standing by; gives the pid of the first.
+
+        Afterwards the other is ended, and the first started again if it does not run.
+        """
+        at = self.runner.lab.site(site)
+        folder = at.directory / "controller-2"
+        folder.mkdir()
+        first = self.pid(f"{site}/control", "ovnmesh controller")
+        words = list(command_line(first))
+        words[words.index("--run-dir") + 1] = str(folder)
+        words[words.index("--metrics-port") + 1] = str(daemons.METRICS_PORT + 1)
+        log = folder / "controller.log"
+        second = spawn(words, log=log, netns=at.control_netns)
+        try:
+            eventually(lambda: "standby" in log.read_text())
+            yield first
+        finally:
+            second.terminate()
+            second.wait(15)
+            self.runner.fault_kill(site, "controller", heal=True)
 
     # --- traffic --------------------------------------------------------------------------------
 

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from meshlab import MeshLab, eventually, lossless_test
-from ovnmesh.host.process import command_line, spawn
-from ovnmesh.lab import daemons
+from ovnmesh.host.process import spawn
 from ovnmesh.lab.topology import IC_ADDRESS
 
 pytestmark = [pytest.mark.root, lossless_test]
@@ -32,17 +31,7 @@ def test_controller_killed_and_restarted(mesh: MeshLab) -> None:
 
 
 def test_acting_controller_killed_and_the_other_acts_within_3_s(mesh: MeshLab) -> None:
-    site = mesh.runner.lab.site("az1")
-    folder = site.directory / "controller-2"
-    folder.mkdir()
-    first = mesh.pid("az1/control", "ovnmesh controller")
-    words = list(command_line(first))
-    words[words.index("--run-dir") + 1] = str(folder)
-    words[words.index("--metrics-port") + 1] = str(daemons.METRICS_PORT + 1)
-    log = folder / "controller.log"
-    second = spawn(words, log=log, netns=site.control_netns)
-    try:
-        eventually(lambda: "standby" in log.read_text())
+    with mesh.second_controller("az1") as first:
         with mesh.lossless():
             os.kill(first, signal.SIGKILL)
             killed = time.monotonic()
@@ -51,10 +40,6 @@ def test_acting_controller_killed_and_the_other_acts_within_3_s(mesh: MeshLab) -
             eventually(lambda: mesh.mark("az1", "az1-n1") == "true")
             took_s = time.monotonic() - killed
         assert took_s < 3
-    finally:
-        second.terminate()
-        second.wait(15)
-        mesh.runner.fault_kill("az1", "controller", heal=True)
 
 
 def test_ovn_ic_killed_is_back_and_traffic_never_stopped(mesh: MeshLab) -> None:

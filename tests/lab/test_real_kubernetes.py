@@ -20,7 +20,7 @@ import yaml
 from meshlab import MeshLab, eventually, first_packet_test, lossless_test
 from ovnmesh.errors import LabError, ProcessError
 from ovnmesh.host import netns
-from ovnmesh.host.process import command_line, spawn, wait_until
+from ovnmesh.host.process import command_line, wait_until
 from ovnmesh.lab import daemons, teardown
 from ovnmesh.lab.layout import prefix_of
 from ovnmesh.lab.manifests import parse_manifests
@@ -290,17 +290,7 @@ def test_etcd_killed_and_restarted(mesh: KubernetesMesh) -> None:
 
 
 def test_acting_controller_killed_and_the_other_acts_within_3_s(mesh: KubernetesMesh) -> None:
-    site = mesh.runner.lab.site("az1")
-    folder = site.directory / "controller-2"
-    folder.mkdir()
-    first = mesh.pid("az1/control", "ovnmesh controller")
-    words = list(command_line(first))
-    words[words.index("--run-dir") + 1] = str(folder)
-    words[words.index("--metrics-port") + 1] = str(daemons.METRICS_PORT + 1)
-    log = folder / "controller.log"
-    second = spawn(words, log=log, netns=site.control_netns)
-    try:
-        eventually(lambda: "standby" in log.read_text())
+    with mesh.second_controller("az1") as first:
         eventually(lambda: answers(mesh, "az1/control", f"{daemons.METRICS_PORT + 1}/readyz"))
         with mesh.lossless():
             os.kill(first, signal.SIGKILL)
@@ -315,10 +305,6 @@ def test_acting_controller_killed_and_the_other_acts_within_3_s(mesh: Kubernetes
         print(f"the other controller acted {took_s:.2f} s after kill -9")
         assert took_s < 3
         eventually(lambda: mesh.gateway_nodes("az1") == ["node/az1-gw", "node/az1-n1"])
-    finally:
-        second.terminate()
-        second.wait(15)
-        mesh.runner.fault_kill("az1", "controller", heal=True)
 
 
 def answers(mesh: KubernetesMesh, place: str, port_and_path: str) -> bool:
