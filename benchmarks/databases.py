@@ -1,7 +1,8 @@
 """A site without a data path: real databases, ovn-northd and a real controller process.
 
-Called by `idle`, which fills the databases with rows. Chassis rows are written here, because no
-node runs. Everything listens in a temporary folder and on the loopback address. Must not measure.
+Called by `idle`, which fills the databases with rows, and by `kubernetes_idle`. Chassis rows are
+written here, because no node runs. Everything listens in a temporary folder and on the loopback
+address. Must not measure.
 """
 
 import json
@@ -23,7 +24,8 @@ SCHEMAS = {
     "Open_vSwitch": "/usr/share/openvswitch/vswitch.ovsschema",
 }
 NB, SB, IC_NB, IC_SB, VSWITCH = SCHEMAS
-IC_NB_PORT, IC_SB_PORT, METRICS_PORT = 26645, 26646, 26647
+FIRST_PORT = 26645
+"""TCP port of IC-NB; IC-SB and the metrics have the next ones."""
 ROUTER = "ovn-cluster"
 _CHUNK = 2000
 _CONFIG = """\
@@ -48,10 +50,12 @@ class Databases:
 
     Args:
         folder: an empty folder; its path must be short (unix(7)).
+        first_port: see `FIRST_PORT`; sites that run at the same time need different ones.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, first_port: int = FIRST_PORT) -> None:
         self.folder = folder
+        self._nb_port, self._sb_port, self._metrics_port = range(first_port, first_port + 3)
         self.remote = f"unix:{folder / 'db.sock'}"
         self.manifests = folder / "manifests"
         self.manifests.mkdir()
@@ -66,7 +70,7 @@ class Databases:
         self._spawn(
             [
                 *("ovsdb-server", f"--remote=p{self.remote}"),
-                *(f"--remote=ptcp:{port}:127.0.0.1" for port in (IC_NB_PORT, IC_SB_PORT)),
+                *(f"--remote=ptcp:{port}:127.0.0.1" for port in (self._nb_port, self._sb_port)),
                 *(f"--unixctl={self.folder / 'db.ctl'}", "-vconsole:off", *files),
             ]
         )
@@ -112,16 +116,25 @@ class Databases:
     def configure(self, auto_route: bool) -> None:
         """Write the ConfigMap."""
         new = self.folder / "new"
-        ports = {"nb_port": IC_NB_PORT, "sb_port": IC_SB_PORT}
-        new.write_text(_CONFIG.format(auto_route=str(auto_route).lower(), **ports))
+        new.write_text(self.config_map(auto_route))
         new.rename(self.manifests / "ovn-ic-config.yaml")
 
-    def start_controller(self) -> int:
-        """Start a controller as in production; returns its process id once it has joined."""
+    def config_map(self, auto_route: bool) -> str:
+        """The ConfigMap, as YAML."""
+        ports = {"nb_port": self._nb_port, "sb_port": self._sb_port}
+        return _CONFIG.format(auto_route=str(auto_route).lower(), **ports)
+
+    def start_controller(self, *source: str) -> int:
+        """Start a controller as in production; returns its process id once it has joined.
+
+        Args:
+            source: options that say where the configuration is; by default the folder.
+        """
         (self.folder / "run").mkdir(exist_ok=True)
         words = ["controller", "--nb", self.remote, "--sb", self.remote]
-        words += ["--config", str(self.manifests), "--run-dir", str(self.folder / "run")]
-        words += ["--metrics-port", str(METRICS_PORT)]
+        words += source or ("--config", str(self.manifests))
+        words += ["--run-dir", str(self.folder / "run")]
+        words += ["--metrics-port", str(self._metrics_port)]
         child = self._spawn([sys.executable, "-m", "ovnmesh", *words])
         wait_until(
             lambda: child.poll() is not None or self._state() == "joined",
@@ -148,7 +161,7 @@ class Databases:
 
     def metrics(self) -> dict[str, float]:
         """The controller's metrics, by name with labels."""
-        url = f"http://127.0.0.1:{METRICS_PORT}/metrics"
+        url = f"http://127.0.0.1:{self._metrics_port}/metrics"
         with urllib.request.urlopen(url, timeout=30) as reply:
             lines = reply.read().decode().splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))

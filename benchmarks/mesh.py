@@ -7,15 +7,18 @@ measured. Must not measure.
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.host.process import run, wait_until
-from ovnmesh.lab import daemons, teardown
+from ovnmesh.lab import daemons, objects, teardown
+from ovnmesh.lab.manifests import first_manifests
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import parse_spec
 from ovnmesh.lab.topology import ROUTER, Site
@@ -32,7 +35,7 @@ class BenchLab:
 
     def __init__(self, runner: LabRunner) -> None:
         self.runner = runner
-        self._data = {site.name: _read_config(site) for site in runner.lab.sites}
+        self._data = {site.name: _first_config(site) for site in runner.lab.sites}
 
     @property
     def sites(self) -> tuple[Site, ...]:
@@ -45,20 +48,33 @@ class BenchLab:
         one, two = self.sites[0].pod("pod1"), self.sites[1].pod("pod2")
         return one.netns, str(two.addresses[0].ip)
 
-    def configure(self, site: str, **changes: str) -> None:
-        """Change keys of a site's ConfigMap, in one rename; underscores stand for hyphens."""
+    def config_map(self, site: str, **changes: str) -> dict[str, Any]:
+        """A site's ConfigMap with some keys changed; underscores stand for hyphens."""
         data = self._data[site]
         data.update({key.replace("_", "-"): value for key, value in changes.items()})
-        document = {
+        return {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": "ovn-ic-config", "namespace": "kube-system"},
-            "data": data,
+            "data": dict(data),
         }
-        folder = self.runner.lab.site(site).manifests
-        new = folder / ".new"
+
+    def configure(self, site: str, **changes: str) -> None:
+        """Change keys of a site's ConfigMap; underscores stand for hyphens."""
+        self.prepare(site, **changes)()
+
+    def prepare(self, site: str, **changes: str) -> Callable[[], object]:
+        """Get a change of a site's ConfigMap ready; what is returned puts it in force.
+
+        In a folder that is one rename.
+        """
+        document = self.config_map(site, **changes)
+        at = self.runner.lab.site(site)
+        if at.api_address is not None:
+            return lambda: objects.apply_objects(at, [document])
+        new = at.manifests / ".new"
         new.write_text(yaml.safe_dump(document))
-        new.rename(folder / "ovn-ic-config.yaml")
+        return lambda: new.rename(at.manifests / "ovn-ic-config.yaml")
 
     def status(self, site: Site) -> dict[str, object]:
         """The status record of a site's controller; state ``idle`` if there is none."""
@@ -144,44 +160,53 @@ class BenchLab:
                 *(p for node in site.nodes for p in daemons.find_daemon(node.netns, "agent")),
             )
         ]
-        last = {pid: cpu_s(pid) for pid in pids}
+        wait_still(pids)
 
-        def still() -> bool:
-            nonlocal last
-            now = {pid: cpu_s(pid) for pid in pids}
-            before, last = last, now
-            return all(now[pid] - before[pid] < 0.02 and now[pid] > 0.1 for pid in pids)
 
-        wait_until(still, "controllers and agents have settled", timeout_s=60, interval_s=1)
+def wait_still(pids: Sequence[int]) -> None:
+    """Until processes, just started or not, use no processor time."""
+    last = {pid: cpu_s(pid) for pid in pids}
+
+    def still() -> bool:
+        nonlocal last
+        now = {pid: cpu_s(pid) for pid in pids}
+        before, last = last, now
+        return all(now[pid] - before[pid] < 0.02 and now[pid] > 0.1 for pid in pids)
+
+    wait_until(still, "the processes have settled", timeout_s=60, interval_s=1)
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time of a process and its threads so far, in seconds, to the nanosecond.
+    """Processor time of a process so far, in seconds, to the nanosecond.
 
-    Source: /proc/PID/task/TID/schedstat, first field (kernel, Documentation/scheduler/sched-stats).
+    Threads that have ended count, which the sum over /proc/PID/task would miss.
+
+    Source: clock_getcpuclockid(3); the number is what glibc's returns (sysdeps/unix/sysv/linux,
+    kernel-posix-cpu-timers.h, MAKE_PROCESS_CPUCLOCK with CPUCLOCK_SCHED).
     """
-    tasks = Path(f"/proc/{pid}/task")
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e9
+    return time.clock_gettime(~pid << 3 | 2)
 
 
-def rss_mb(pid: int) -> float:
-    """Resident memory of a process, in megabytes (10^6 bytes), proc(5)."""
+def rss_mb(pid: int, *, peak: bool = False) -> float:
+    """Resident memory of a process, now or at most so far, in megabytes (10^6 bytes), proc(5)."""
+    field = "VmHWM:" if peak else "VmRSS:"
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(field):
             return int(line.split()[1]) * 1024 / 1e6
     return 0.0
 
 
 @contextmanager
-def bench_lab(*, enable_ic: bool) -> Iterator[BenchLab]:
+def bench_lab(*, enable_ic: bool, kubernetes: bool = False) -> Iterator[BenchLab]:
     """Start a lab of two sites with three nodes each; it is gone afterwards.
 
     Args:
         enable_ic: ``enable-ic`` of both sites from the start.
+        kubernetes: configured through API servers instead of folders.
     """
     folder = Path(tempfile.mkdtemp(prefix="ovnmesh-bench-"))
     site = {"nodes": 3, "pods": 1, "enable_ic": enable_ic}
-    spec = parse_spec({"sites": [site, site]}, "benchmark")
+    spec = parse_spec({"sites": [site, site], "kubernetes": kubernetes}, "benchmark")
     try:
         lab = BenchLab(LabRunner.up(spec, folder / "lab"))
         if enable_ic:
@@ -192,6 +217,6 @@ def bench_lab(*, enable_ic: bool) -> Iterator[BenchLab]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_config(site: Site) -> dict[str, str]:
-    document = yaml.safe_load((site.manifests / "ovn-ic-config.yaml").read_text())
-    return dict(document["data"])
+def _first_config(site: Site) -> dict[str, str]:
+    (config,) = (found for found in first_manifests(site) if found["kind"] == "ConfigMap")
+    return dict(config["data"])

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from fake_mesh import Mesh, Site
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired, decode_record, encode_desired
-from ovnmesh.model.prefixes import parse_prefix
-from ovnmesh.plan.northbound import minimal
+from ovnmesh.model.prefixes import minimal, parse_prefix
 from ovnmesh.plan.operations import Db
 from ovnmesh.plan.site import plan_site
 

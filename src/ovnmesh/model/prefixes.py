@@ -80,6 +80,15 @@ def from_address(address: Address) -> Prefix:
     return Prefix(address.version, int(address), address.max_prefixlen)
 
 
+def minimal(prefixes: Iterable[Prefix]) -> tuple[Prefix, ...]:
+    """The prefixes without those that another one contains, in a stable order."""
+    kept: list[Prefix] = []
+    for prefix in sorted(set(prefixes)):
+        if not (kept and kept[-1].contains(prefix)):
+            kept.append(prefix)
+    return tuple(kept)
+
+
 def is_link_local(prefix: Prefix) -> bool:
     """Whether a prefix lies in 169.254.0.0/16 (RFC 3927) or fe80::/10 (RFC 4291)."""
     return any(block.contains(prefix) for block in LINK_LOCAL)

@@ -7,12 +7,13 @@ and everything inside it (ovn-nb(5), ic-route-blacklist), which decides what can
 taking our own advertisement away. Must not know how a deny list is written.
 """
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Interconnect
-from ovnmesh.model.prefixes import Owned, Prefix, overlapping_pairs
+from ovnmesh.model.prefixes import Owned, Prefix, minimal, overlapping_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,7 @@ def resolve_conflicts(
         ic: the interconnection databases; its routes are what everybody advertises.
         formerly: the name our routes still carry while this site is being renamed.
     """
-    ignored = tuple(ignored)
-    claimants = _claimants((az, formerly or az), local, ignored, ic)
+    claimants = _claimants((az, formerly or az), local, minimal(ignored), ic)
     denied: dict[Prefix, str] = {}
     contested: set[Prefix] = set()
     findings: list[Finding] = []
@@ -81,7 +81,7 @@ def resolve_conflicts(
 def _claimants(
     names: tuple[str, str],
     local: Iterable[Prefix],
-    ignored: tuple[Prefix, ...],
+    ignored: Sequence[Prefix],
     ic: Interconnect,
 ) -> dict[Prefix, set[_Claimant]]:
     az, formerly = names
@@ -103,8 +103,10 @@ def _claimants(
     }
 
 
-def _covered(prefix: Prefix, ignored: tuple[Prefix, ...]) -> bool:
-    return any(block.contains(prefix) for block in ignored)
+def _covered(prefix: Prefix, blocks: Sequence[Prefix]) -> bool:
+    """Whether one of some blocks, sorted and none within another, contains a prefix."""
+    before = bisect_right(blocks, prefix)
+    return before > 0 and blocks[before - 1].contains(prefix)
 
 
 Side = Owned[_Claimant]

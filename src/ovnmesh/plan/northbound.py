@@ -29,15 +29,6 @@ def deny_keys(capabilities: Capabilities) -> tuple[str, ...]:
     return (keys.ROUTE_BLACKLIST, keys.ROUTE_DENYLIST)
 
 
-def minimal(prefixes: Iterable[Prefix]) -> tuple[Prefix, ...]:
-    """The prefixes without those that another one contains, in a stable order."""
-    kept: list[Prefix] = []
-    for prefix in sorted(set(prefixes)):
-        if not (kept and kept[-1].contains(prefix)):
-            kept.append(prefix)
-    return tuple(kept)
-
-
 def check_deny_list(denied: Iterable[Prefix], capabilities: Capabilities) -> tuple[Finding, ...]:
     """Warn where this OVN version denies more than it was asked to."""
     wide = [prefix for prefix in denied if prefix.version == 6]

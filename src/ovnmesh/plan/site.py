@@ -13,7 +13,13 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired, encode_desired
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Northbound, Observed
-from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, is_link_local, try_parse_prefix
+from ovnmesh.model.prefixes import (
+    LINK_LOCAL,
+    Prefix,
+    is_link_local,
+    minimal,
+    try_parse_prefix,
+)
 from ovnmesh.plan.addressing import Endpoint, choose_endpoint, taken_by_others
 from ovnmesh.plan.bfd import plan_bfd
 from ovnmesh.plan.claims import check_az_name, plan_address_claims, plan_az_claim
@@ -23,7 +29,6 @@ from ovnmesh.plan.identity import plan_identity, plan_seed, renames
 from ovnmesh.plan.northbound import (
     check_deny_list,
     deny_keys,
-    minimal,
     original_deny_list,
     plan_global,
 )
