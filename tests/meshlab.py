@@ -276,6 +276,14 @@ class MeshLab:
             second.terminate()
             second.wait(15)
             self.runner.fault_kill(site, "controller", heal=True)
+            # The status record of the one that ended says "joined" still: ovn-ic tells.
+            eventually(lambda: self._runs(f"{site}/control", "ovn-ic "))
+
+    def _runs(self, place: str, pattern: str) -> bool:
+        try:
+            return bool(self.pid(place, pattern))
+        except AssertionError:
+            return False
 
     # --- traffic --------------------------------------------------------------------------------
 
