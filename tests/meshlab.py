@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -278,6 +279,15 @@ class MeshLab:
             self.runner.fault_kill(site, "controller", heal=True)
             # The status record of the one that ended says "joined" still: ovn-ic tells.
             eventually(lambda: self._runs(f"{site}/control", "ovn-ic "))
+
+    def takeover_s(self, site: str, acting: int) -> float:
+        """Kill the acting controller with -9; seconds until the other has acted on a change."""
+        os.kill(acting, signal.SIGKILL)
+        killed = time.monotonic()
+        # Nobody but a controller that acts follows a change.
+        self.configure(site, gw_nodes=f"{site}-gw,{site}-n1")
+        eventually(lambda: self.mark(site, f"{site}-n1") == "true")
+        return time.monotonic() - killed
 
     def _runs(self, place: str, pattern: str) -> bool:
         try:

@@ -1,13 +1,14 @@
 """Every rule of the planner: no-op, add, change, remove, foreign rows untouched."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
 from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.prefixes import parse_prefix
-from ovnmesh.plan.leave import plan_forget
+from ovnmesh.plan.leave import plan_forget, plan_leave
 from ovnmesh.plan.operations import Db, Delete, Insert, Update
 from ovnmesh.plan.site import plan_site
 
@@ -279,6 +280,19 @@ def test_leaving_before_the_tunnel_key_came_takes_the_switch_port_away(site: Sit
     site.apply(plan_site(wish(), site.observed))
     site.leave()
     assert {table: dict(rows) for table, rows in nb.items() if rows} == before
+
+
+def test_transit_switch_deleted_before_the_tunnel_key_came(site: Site) -> None:
+    """The switch is not replicated any more, and goes with ovn-ic; the plan must not stumble."""
+    site.apply(plan_site(wish(), site.observed))
+    site.ovn_ic()
+    site.apply(plan_site(wish(), site.observed))
+    assert site.observed.nb.served_switches() == {"ts"}
+    observed = site.observed
+    gone = replace(observed, nb=replace(observed.nb, switches={}))
+    gone = replace(gone, ic=replace(gone.ic, transit_switches={}))
+    assert plan_site(wish(), gone).waiting == ()
+    assert plan_leave(gone, patience_over=True).batches
 
 
 def test_rename_changes_rows_in_place_with_ovn_ic_paused(site: Site) -> None:

@@ -59,6 +59,18 @@ class Fields:
         """The value of a key as it stands, None if there is none."""
         return self._mapping.get(key)
 
+    def refuse_unknown(self, known: Iterable[str], what: str) -> None:
+        """Note a problem for every key that is not among those known, with a hint at a near one.
+
+        Args:
+            known: the keys that there are.
+            what: what a key is called, for errors.
+        """
+        names = list(known)
+        for key in self.unknown_keys(names):
+            hint = did_you_mean(key, names) if isinstance(key, str) else ""
+            self.add(key, f"an unknown {what}", hint or f"one of {', '.join(names)}")
+
     def unknown_keys(self, known: Iterable[str]) -> list[object]:
         """The keys that are not among those known."""
         names = set(known)

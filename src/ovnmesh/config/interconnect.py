@@ -113,9 +113,7 @@ def parse_config(data: object, where: str, nodes: Sequence[Node] = ()) -> Interc
         ConfigError: with every problem.
     """
     fields = Fields(data, f"{where}, data", 'keys with strings, such as enable-ic: "true"')
-    for key in fields.unknown_keys(_KEYS):
-        hint = did_you_mean(key, _KEYS) if isinstance(key, str) else ""
-        fields.add(key, "an unknown key", hint or f"one of {', '.join(_KEYS)}")
+    fields.refuse_unknown(_KEYS, "key")
     enable_ic = fields.take("enable-ic", _parse_boolean, None)
     config = InterconnectConfig(
         enable_ic=bool(enable_ic),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ovnmesh.config.cluster import Node
-from ovnmesh.config.fields import Fields, describe, did_you_mean
+from ovnmesh.config.fields import Fields, describe
 from ovnmesh.config.interconnect import InterconnectConfig, parse_config
 from ovnmesh.errors import ConfigError, Problem
 
@@ -68,9 +68,7 @@ def parse_interconnection(
         ConfigError: with every problem.
     """
     fields = Fields(spec, f"{where}, spec", "a mapping such as {azName: az1, ...}")
-    for key in fields.unknown_keys(_FIELDS):
-        hint = did_you_mean(key, _FIELDS) if isinstance(key, str) else ""
-        fields.add(key, "an unknown field", hint or f"one of {', '.join(_FIELDS)}")
+    fields.refuse_unknown(_FIELDS, "field")
     data = dict(_DEFAULTS)
     for name, (key, convert, expected) in _FIELDS.items():
         value = fields.get(name)

@@ -53,11 +53,7 @@ class SiteAccess:
     def observe(self, intent: Intent, ic: Interconnect) -> Observed | None:
         """The site and the mesh, or None while rows are still on their way."""
         nb = self.northbound()
-        switches = set(ic.transit_switches) | {
-            port.external_ids[keys.TRANSIT_SWITCH]
-            for port in nb.transit_lrps()
-            if keys.TRANSIT_SWITCH in port.external_ids
-        }
+        switches = set(ic.transit_switches) | nb.served_switches()
         az = intent.desired.az_name if intent.desired is not None else nb.name
         ports = {keys.lsp_name(az, ts) for ts in switches}
         owner = (keys.OWNER, nb.site_id)

@@ -241,6 +241,13 @@ class Northbound:
             and self.lrp_by_name(port.options.get(keys.ROUTER_PORT, "")) is None
         )
 
+    def served_switches(self) -> frozenset[str]:
+        """Transit switches for which rows of ours stand, by the tags of those rows."""
+        tags = [lrp.external_ids for lrp in self.transit_lrps()]
+        tags += [lsp.external_ids for lsp in self.waiting_lsps()]
+        tags += [policy.external_ids for policy in self.policies]
+        return frozenset(t[keys.TRANSIT_SWITCH] for t in tags if keys.TRANSIT_SWITCH in t)
+
     def switch_port_of(self, lrp: str) -> SwitchPort | None:
         """The switch port whose peer is that router port."""
         for port in self.switch_ports.values():

@@ -12,7 +12,7 @@ from ovnmesh.plan.bfd import plan_bfd_removal
 from ovnmesh.plan.claims import plan_release
 from ovnmesh.plan.northbound import merge, plan_restore
 from ovnmesh.plan.operations import Batch, Db, Delete, Operation, Parent, Uuid
-from ovnmesh.plan.ports import delete_policy, plan_port_removal
+from ovnmesh.plan.ports import plan_port_removal
 from ovnmesh.plan.site import Plan
 
 
@@ -91,16 +91,8 @@ def _disconnect(observed: Observed) -> tuple[Operation, ...]:
         )
         for route in nb.learned_routes
     ]
-    served = {port.external_ids.get(keys.TRANSIT_SWITCH, "") for port in nb.transit_lrps()}
-    served |= {port.external_ids[keys.TRANSIT_SWITCH] for port in nb.waiting_lsps()}
-    served |= {policy.external_ids.get(keys.TRANSIT_SWITCH, "") for policy in nb.policies}
-    for ts in sorted(served):
+    for ts in sorted(nb.served_switches()):
         operations += plan_port_removal(nb, ts)
-    operations += [
-        delete_policy(nb, policy.uuid)
-        for policy in nb.policies
-        if policy.external_ids.get(keys.TRANSIT_SWITCH, "") not in served
-    ]
     operations += plan_bfd_removal(nb)
     operations += [Delete("Logical_Switch", switch.uuid) for switch in nb.switches.values()]
     operations += (

@@ -171,14 +171,16 @@ def _plan_policy(nb: Northbound, lrp_name: str, tags: Mapping[str, str]) -> list
     if first.action != "allow":
         columns["action"] = "allow"
     operations: list[Operation] = [Update(POLICY_TABLE, first.uuid, columns)] if columns else []
-    operations += [delete_policy(nb, policy.uuid) for policy in surplus]
+    operations += [_delete_policy(nb, policy.uuid) for policy in surplus]
     return operations
 
 
 def plan_port_removal(nb: Northbound, ts: str) -> tuple[Operation, ...]:
     """Delete our LRP, LSP and policy of one transit switch, in one transaction."""
     operations: list[Operation] = [
-        _delete_lsp(nb, ts, lsp) for lsp in nb.waiting_lsps() if lsp.external_ids[_TS] == ts
+        _delete_lsp(nb, ts, lsp)
+        for lsp in nb.waiting_lsps()
+        if lsp.external_ids[_TS] == ts and ts in nb.switches
     ]
     for lrp in nb.transit_lrps():
         if lrp.external_ids.get(keys.TRANSIT_SWITCH) != ts:
@@ -190,7 +192,7 @@ def plan_port_removal(nb: Northbound, ts: str) -> tuple[Operation, ...]:
             Delete(LRP_TABLE, lrp.uuid, Parent("Logical_Router", Uuid(nb.router_uuid), "ports"))
         )
     operations += [
-        delete_policy(nb, policy.uuid)
+        _delete_policy(nb, policy.uuid)
         for policy in nb.policies
         if policy.external_ids.get(keys.TRANSIT_SWITCH) == ts
     ]
@@ -203,6 +205,6 @@ def _delete_lsp(nb: Northbound, ts: str, lsp: SwitchPort) -> Delete:
     )
 
 
-def delete_policy(nb: Northbound, uuid: str) -> Delete:
+def _delete_policy(nb: Northbound, uuid: str) -> Delete:
     """Delete one policy of the cluster's router."""
     return Delete(POLICY_TABLE, uuid, Parent("Logical_Router", Uuid(nb.router_uuid), "policies"))

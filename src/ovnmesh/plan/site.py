@@ -298,14 +298,7 @@ def _plan_transit(
             operations += plan_gateway_chassis(
                 gateways, lrp, reference, keys.lrp_name(az, ts), observed
             )
-    ours = [lrp.external_ids for lrp in nb.transit_lrps()]
-    ours += [lsp.external_ids for lsp in nb.waiting_lsps()]
-    gone = {
-        ts
-        for external_ids in ours
-        if (ts := external_ids.get(keys.TRANSIT_SWITCH, "")) not in observed.ic.transit_switches
-        and ts not in nb.switches
-    }
+    gone = nb.served_switches() - set(observed.ic.transit_switches) - set(nb.switches)
     for ts in sorted(gone):
         operations += plan_port_removal(nb, ts)
     return tuple(operations)

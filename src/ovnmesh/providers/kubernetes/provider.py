@@ -8,8 +8,9 @@ what a wrong document means.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 from ovnmesh.config import CONFIG_NAME, CONFIG_NAMESPACE, INTERCONNECTION_NAME, Node, Subnet
 from ovnmesh.errors import Problem, ProviderError
@@ -36,6 +37,7 @@ from ovnmesh.providers.sources import Document, choose_config
 LOG = logging.getLogger(__name__)
 
 _LISTS_S = 0.1
+_Value = TypeVar("_Value", Node, Subnet)
 
 
 class KubernetesProvider:
@@ -76,6 +78,8 @@ class KubernetesProvider:
                     }
                 finally:
                     self._cache.end_list(kind, objects)
+        found = self._cache.objects(INTERCONNECTIONS, ConfigObject).values()
+        self._publisher.observed_generation = max((each.generation for each in found), default=0)
         return self._state()
 
     def watch(self, on_change: Callable[[], None], stop: threading.Event) -> None:
@@ -129,27 +133,17 @@ class KubernetesProvider:
         self._watch.require(INTERCONNECTIONS)
 
     def _state(self) -> ProviderState:
-        problems: list[Problem] = []
-        subnets: list[Subnet] = []
-        nodes: list[Node] = []
-        for subnet in self._cache.objects(SUBNETS, SubnetObject).values():
-            if isinstance(subnet.parsed, Subnet):
-                subnets.append(subnet.parsed)
-            else:
-                problems += subnet.parsed
-        complete = True
-        for node in self._cache.objects(NODES, NodeObject).values():
-            if isinstance(node.parsed, Node):
-                nodes.append(node.parsed)
-            else:
-                problems += node.parsed
-                complete = False
+        subnets, wrong_subnets = _sort_out(
+            each.parsed for each in self._cache.objects(SUBNETS, SubnetObject).values()
+        )
+        nodes, wrong_nodes = _sort_out(
+            each.parsed for each in self._cache.objects(NODES, NodeObject).values()
+        )
         documents = self._documents()
         # A node that could not be parsed has its own problem; do not call it unknown as well.
-        config, wrong = choose_config(documents, nodes if complete else ())
-        return ProviderState(
-            config, bool(documents), tuple(subnets), tuple(nodes), (*wrong, *problems)
-        )
+        config, wrong = choose_config(documents, () if wrong_nodes else nodes)
+        problems = (*wrong, *wrong_subnets, *wrong_nodes)
+        return ProviderState(config, bool(documents), subnets, nodes, problems)
 
     def _documents(self) -> list[Document]:
         documents = []
@@ -157,8 +151,21 @@ class KubernetesProvider:
             where = f"ConfigMap {CONFIG_NAMESPACE}/{CONFIG_NAME}"
             documents.append(Document(where, found.content))
         for found in self._cache.objects(INTERCONNECTIONS, ConfigObject).values():
-            self._publisher.observed_generation = found.generation
             if found.content is not None:
                 where = f"Interconnection {INTERCONNECTION_NAME}"
                 documents.append(Document(where, found.content, typed=True))
         return documents
+
+
+def _sort_out(
+    found: Iterable[_Value | tuple[Problem, ...]],
+) -> tuple[tuple[_Value, ...], tuple[Problem, ...]]:
+    """Values, and what is wrong with the others."""
+    values: list[_Value] = []
+    problems: list[Problem] = []
+    for each in found:
+        if isinstance(each, tuple):
+            problems += each
+        else:
+            values.append(each)
+    return tuple(values), tuple(problems)
