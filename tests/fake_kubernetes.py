@@ -10,7 +10,7 @@ import asyncio
 import copy
 import json
 import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,8 @@ class Store:
         self.calls: list[Call] = []
         self.refuse: dict[tuple[str, str], int] = {}
         """HTTP status by verb and resource, for requests that are to be denied."""
+        self.before_list: dict[str, Callable[[], None]] = {}
+        """Called once, in the server's thread, before a resource is listed."""
         self._version = 100
         self._log: list[tuple[int, str, dict[str, Any]]] = []
         self._oldest = 0
@@ -165,6 +167,7 @@ class Store:
         ]
 
     async def serve_list(self, request: Any) -> dict[str, Any]:
+        self.before_list.pop(request.resource.plural, lambda: None)()
         found = self._matching(request)
         begin = int(request.params.get("continue", "0"))
         end = begin + int(request.params.get("limit", "0") or len(found))
@@ -390,20 +393,33 @@ class FakeKubernetes:
 
     def declare(self, path: str) -> None:
         """Bring a kind back, with the CRD that tells."""
-        kind, namespaced = RESOURCES[path]
-        group, _, plural = path.split("/")
 
         async def declare() -> None:
-            self._handler.declare(path, kind, namespaced)
-            crd = {
-                "apiVersion": "apiextensions.k8s.io/v1",
-                "kind": "CustomResourceDefinition",
-                "metadata": {"name": f"{plural}.{group}"},
-                "spec": {"group": group, "names": {"plural": plural, "kind": kind}},
-            }
+            self._handler.declare(path, *RESOURCES[path])
+            crd = _crd(path)
             await self.store.put(_key(crd), crd)
 
         self._do(declare())
+
+    def declare_before_list_of_crds(self, path: str) -> None:
+        """Bring a kind back after clients have discovered what there is: no watch tells."""
+
+        def declare() -> None:
+            self._handler.declare(path, *RESOURCES[path])
+            crd = _crd(path)
+            self.store.objects[_key(crd)] = crd
+
+        self.store.before_list["customresourcedefinitions"] = declare
+
+
+def _crd(path: str) -> dict[str, Any]:
+    group, _, plural = path.split("/")
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {"group": group, "names": {"plural": plural, "kind": RESOURCES[path][0]}},
+    }
 
 
 def _key(manifest: dict[str, Any]) -> tuple[str, str, str]:

@@ -105,14 +105,7 @@ def test_the_last_object_deleted_while_the_api_was_away_is_gone(harness):
         harness.api.vanish(CONFIG)
         harness.api.forget()
         harness.api.start()
-
-        def absent():
-            try:
-                return not harness.provider.read().config_present
-            except ProviderError:
-                return False
-
-        wait_until(absent)
+        wait_for_state(harness, lambda state: not state.config_present)
 
 
 def test_the_subnet_kind_may_come_later_and_go(harness):
@@ -125,10 +118,21 @@ def test_the_subnet_kind_may_come_later_and_go(harness):
         watcher.settle()
         harness.put(subnet("s1", "10.16.0.0/16"))
         harness.api.declare(path)
-        wait_until(lambda: [s.name for s in harness.provider.read().subnets] == ["s1"])
+        wait_for_state(harness, lambda state: [s.name for s in state.subnets] == ["s1"])
         harness.delete(subnet("s1", "10.16.0.0/16"))
         harness.api.undeclare(path)
-        wait_until(lambda: harness.provider.read().subnets == ())
+        wait_for_state(harness, lambda state: state.subnets == ())
+
+
+def test_a_kind_that_comes_between_discovery_and_watch_is_watched(harness):
+    harness.put(CONFIG)
+    path = "kubeovn.io/v1/subnets"
+    harness.api.undeclare(path)
+    harness.api.declare_before_list_of_crds(path)
+    with watching(harness.provider, QUIET_S):
+        assert harness.provider.read().config_present
+        harness.put(subnet("s1", "10.16.0.0/16"))
+        wait_for_state(harness, lambda state: len(state.subnets) == 1)
 
 
 def test_a_kind_that_goes_while_it_is_watched_does_not_end_the_other_watches(harness):
@@ -139,19 +143,23 @@ def test_a_kind_that_goes_while_it_is_watched_does_not_end_the_other_watches(har
         assert len(harness.provider.read().subnets) == 1
         harness.api.undeclare(path)
         harness.api.forget()
-        wait_until(lambda: reads(harness) and harness.provider.read().subnets == (), 15)
+        wait_for_state(harness, lambda state: state.subnets == ())
         harness.put(config_with(az_name="az9"))
-        wait_until(lambda: reads(harness) and harness.provider.read().config.az_name == "az9", 15)
+        wait_for_state(harness, lambda state: state.config.az_name == "az9")
         harness.api.declare(path)
-        wait_until(lambda: reads(harness) and len(harness.provider.read().subnets) == 1, 15)
+        wait_for_state(harness, lambda state: len(state.subnets) == 1)
 
 
-def reads(harness):
-    try:
-        harness.provider.read()
-    except ProviderError:
-        return False
-    return True
+def wait_for_state(harness, condition):
+    """Wait until the provider reads and what it reads is so."""
+
+    def holds():
+        try:
+            return condition(harness.provider.read())
+        except ProviderError:
+            return False
+
+    wait_until(holds, 15)
 
 
 def test_a_denied_list_is_an_error_that_names_the_rules(harness):
@@ -166,14 +174,7 @@ def test_a_denied_watch_heals_by_itself(harness):
     with watching(harness.provider, QUIET_S):
         time.sleep(0.5)
         harness.api.store.refuse.clear()
-
-        def reads():
-            try:
-                return harness.provider.read().config_present
-            except ProviderError:
-                return False
-
-        wait_until(reads, 15)
+        wait_for_state(harness, lambda state: state.config_present)
         harness.put(config_with(az_name="az9"))
         wait_until(lambda: harness.provider.read().config.az_name == "az9")
 

@@ -33,6 +33,10 @@ _HINTS: dict[int, str] = {
 }
 
 
+class KindUnknown(ProviderError):
+    """The API serves no such kind."""
+
+
 class Api:
     """Requests to one cluster's API.
 
@@ -50,9 +54,10 @@ class Api:
         Status.from_dict({"message": "", "details": {"causes": [{}]}})
 
     def list(self, kind: Kind) -> Iterator[Body]:
-        """Every object of a kind, some at a time; none if the API does not know the kind.
+        """Every object of a kind, some at a time.
 
         Raises:
+            KindUnknown: the API does not know the kind, which is when its CRD is not installed.
             ProviderError: the API cannot be asked, or refuses.
         """
         fields: dict[str, str | tuple[Any, ...]] | None = None
@@ -67,7 +72,7 @@ class Api:
                 yield from (body for body in found if kind.wants(body))
             except httpx2.HTTPStatusError as error:
                 if error.response.status_code == httpx2.codes.NOT_FOUND:
-                    return
+                    raise KindUnknown(f"no kind {kind.plural}") from error
                 raise
 
     def label_node(self, name: str, labels: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from ovnmesh.config import CONFIG_NAME, CONFIG_NAMESPACE, INTERCONNECTION_NAME, 
 from ovnmesh.errors import Problem, ProviderError
 from ovnmesh.model.report import PassReport
 from ovnmesh.providers.base import ProviderState
-from ovnmesh.providers.kubernetes.api import Api
+from ovnmesh.providers.kubernetes.api import Api, KindUnknown
 from ovnmesh.providers.kubernetes.cache import Cache
 from ovnmesh.providers.kubernetes.kinds import (
     CONFIG_MAPS,
@@ -76,6 +76,9 @@ class KubernetesProvider:
                     objects = {
                         body["metadata"]["name"]: kind.reduce(body) for body in self._api.list(kind)
                     }
+                    self._watch.require(kind)
+                except KindUnknown:
+                    objects = {}
                 finally:
                     self._cache.end_list(kind, objects)
         found = self._cache.objects(INTERCONNECTIONS, ConfigObject).values()

@@ -21,7 +21,7 @@ import kopf
 import yarl
 
 from ovnmesh.config import CONFIG_NAMESPACE
-from ovnmesh.providers.kubernetes.kinds import KINDS, SUBNETS, Body, Kind
+from ovnmesh.providers.kubernetes.kinds import CONFIG_MAPS, KINDS, SUBNETS, Body, Kind
 
 LOG = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ _CHUNK = 250
 _WORKERS = 64
 _IDLE_S = 0.05
 _CONNECT_TIMEOUT_S = 5.0
+_CRDS = ("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+_CRDS_PATH = "/apis/" + "/".join(_CRDS)
 
 
 class Listener(Protocol):
@@ -43,7 +45,7 @@ class Listener(Protocol):
         """An object was there, came, changed or went."""
 
     def on_list(self, kind: Kind) -> None:
-        """The watch of a kind has begun anew."""
+        """The watch of a kind has begun anew, or might have to (see `Watch.require`)."""
 
     def on_answer(self, place: str, problem: str) -> None:
         """A place answered (problem is empty), or did not, and why.
@@ -67,14 +69,14 @@ class Watch:
         self._listener = listener
         self._paths = {kind.path: kind for kind in KINDS}
         self._end_turn: Callable[[], None] = lambda: None
-        self._listed: set[str] = set()
+        self._asked: set[str] = set()
         self._sessions: list[aiohttp.ClientSession] = []
 
     def run(self, stop: threading.Event) -> None:
         """Watch until stopped, whatever happens."""
         threading.Thread(target=self._end_with, args=(stop,), daemon=True).start()
         while not stop.is_set():
-            self._listed.clear()
+            self._asked.clear()
             try:
                 loop = asyncio.new_event_loop()
                 # Tasks that are left over are not worth a word (see `_end_tasks`).
@@ -91,8 +93,14 @@ class Watch:
             stop.wait(_RETRY_S)
 
     def require(self, kind: Kind) -> None:
-        """Begin anew if a kind that exists is not watched: its CRD came after us."""
-        if kind.plural not in self._listed:
+        """Begin anew if a kind that exists is not watched: its CRD came after us.
+
+        kopf follows CRDs, but takes those of its first list for kinds that it has discovered (1.45,
+        observation.py): one that came in between would never be watched. ConfigMaps are always
+        there: once they are asked for, so is every kind that was discovered.
+        """
+        if CONFIG_MAPS.plural in self._asked and kind.plural not in self._asked:
+            LOG.info("%s.%s are there but not watched, starting anew", kind.plural, kind.group)
             self._end_turn()
 
     def _end_with(self, stop: threading.Event) -> None:
@@ -143,6 +151,7 @@ class Watch:
     async def _open_session(self, **_: Any) -> kopf.AiohttpSession:
         info = await asyncio.to_thread(self._login)
         trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self._on_request_start)
         trace.on_request_end.append(self._on_request_end)
         trace.on_request_exception.append(self._on_request_exception)
         session = aiohttp.ClientSession(
@@ -152,6 +161,15 @@ class Watch:
         )
         self._sessions.append(session)
         return kopf.AiohttpSession(aiohttp_session=session, server=info.server)
+
+    async def _on_request_start(
+        self,
+        session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        params: aiohttp.TraceRequestStartParams,
+    ) -> None:
+        if kind := self._paths.get(params.url.path):
+            self._asked.add(kind.plural)
 
     async def _on_request_end(
         self,
@@ -166,9 +184,14 @@ class Watch:
         self._listener.on_answer("", "")
         self._listener.on_answer(place, "")
         if place.startswith("list"):
-            kind = self._paths[params.url.path]
-            self._listed.add(kind.plural)
-            self._listener.on_list(kind)
+            self._listener.on_list(self._paths[params.url.path])
+        if (
+            SUBNETS.plural not in self._asked
+            and params.url.path in (_CRDS_PATH, CONFIG_MAPS.path)
+            and "watch" not in params.url.query
+        ):
+            # Either may come last, and only then it shows whether a kind is left out.
+            self._listener.on_list(SUBNETS)
 
     async def _on_request_exception(
         self,
@@ -227,9 +250,7 @@ def _settings() -> kopf.OperatorSettings:
     # kopf follows namespaces and CRDs itself. Of CRDs, which are large and many, only the one that
     # comes and goes with Kube-OVN; ours is installed before us (see `Watch.require`).
     settings.watching.field_selectors["v1", "namespaces"] = f"metadata.name={CONFIG_NAMESPACE}"
-    settings.watching.field_selectors["apiextensions.k8s.io", "v1", "customresourcedefinitions"] = (
-        f"metadata.name={SUBNETS.plural}.{SUBNETS.group}"
-    )
+    settings.watching.field_selectors[_CRDS] = f"metadata.name={SUBNETS.plural}.{SUBNETS.group}"
     for kind in KINDS:
         if kind.name:
             settings.watching.field_selectors[kind.group, "v1", kind.plural] = (
