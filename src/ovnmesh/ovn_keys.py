@@ -24,6 +24,17 @@ GATEWAYS: Final = "ovnmesh-gateways"
 AZ_CLAIM: Final = "ovnmesh-az-"
 #: Transit_Switch.external_ids prefix: address claim of a site; value "MAC CIDR [CIDR]".
 ADDRESS_CLAIM: Final = "ovnmesh-claim-"
+#: NB_Global.external_ids: JSON of who is the active gateway of each transit switch, and who is
+#: drained (`plan.gateway_order`).
+GATEWAY_STATE: Final = "ovnmesh-gateway-state"
+#: Chassis_Private.external_ids: JSON of the paths from this chassis to the other gateways; written
+#: by its agent. ovn-controller leaves the column alone, and RBAC allows it (ovn-sb(5)).
+PATHS: Final = "ovnmesh-paths"
+#: Chassis_Private.external_ids: the largest IP packet, in bytes, that fits into a tunnel of this
+#: chassis without being fragmented; written by its agent.
+TUNNEL_MTU: Final = "ovnmesh-tunnel-mtu"
+#: Transit_Switch.external_ids prefix: the least tunnel MTU, in bytes, of a site's gateways.
+MTU_CLAIM: Final = "ovnmesh-mtu-"
 #: IC-SB Route.external_ids: an advertisement its site held before any overlap appeared.
 HELD: Final = "ovnmesh-held"
 
@@ -39,6 +50,15 @@ LEARNED_ROUTE: Final = "ic-learned-route"
 INTERCONN_TS: Final = "interconn-ts"
 REQUESTED_TNL_KEY: Final = "requested-tnl-key"
 ROUTER_PORT: Final = "router-port"
+#: Logical_Router_Port.options: largest packet in bytes; larger ones are answered with "packet too
+#: big" where the port is bound.
+GATEWAY_MTU: Final = "gateway_mtu"
+#: Logical_Router_Port.options: the table that routes learned by way of this port go to (ovn-ic.c).
+ROUTE_TABLE: Final = "route_table"
+#: NB_Global.options: timers of BFD between chassis, in milliseconds, and missed packets.
+BFD_MIN_RX: Final = "bfd-min-rx"
+BFD_MIN_TX: Final = "bfd-min-tx"
+BFD_MULT: Final = "bfd-mult"
 NORTHD_VERSION: Final = "northd_internal_version"
 
 # --- OVN southbound, ovn-sb(5); ovn-controller(8) -----------------------------------------------

@@ -189,6 +189,21 @@ def parse_cidr(text: str, report: Report) -> Network | None:
     return network
 
 
+def parse_boolean(text: str, report: Report) -> bool | None:
+    """Parse "true" or "false"; nothing else will do."""
+    if text in ("true", "false"):
+        return text == "true"
+    near = text.strip().lower()
+    hint = f', did you mean "{near}"?' if near in ("true", "false") else ""
+    report(quote(text), f'"true" or "false", in small letters{hint}')
+    return None
+
+
+def boolean_text(value: bool) -> str:
+    """What `parse_boolean` reads."""
+    return "true" if value else "false"
+
+
 def split(text: str, of_what: str, report: Report) -> list[str]:
     """Split a comma-separated list; spaces around the commas do not count.
 

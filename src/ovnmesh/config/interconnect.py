@@ -2,7 +2,8 @@
 
 Called by the providers and by the controller, which keeps the last good configuration as data.
 Pure. Keys and defaults are those of Kube-OVN's page "Multi-Cluster Networking"; `advertise-nodes`
-is ours. What Kube-OVN would quietly take for "true" or for nothing is an error here.
+and the keys of `config.gateways` are ours. What Kube-OVN would quietly take for "true" or for
+nothing is an error here.
 """
 
 import ipaddress
@@ -15,15 +16,19 @@ from ovnmesh.config.fields import (
     Address,
     Fields,
     Report,
+    boolean_text,
     check_name,
     did_you_mean,
+    parse_boolean,
     parse_name,
     quote,
     raise_problems,
     refuse_repeats,
     split,
 )
+from ovnmesh.config.gateways import GATEWAY_KEYS, policy_data, take_policy
 from ovnmesh.errors import Problem
+from ovnmesh.model.desired import DEFAULT_POLICY, GatewayPolicy
 
 CONFIG_NAME = "ovn-ic-config"
 """Name of the ConfigMap (Kube-OVN, "Multi-Cluster Networking")."""
@@ -44,6 +49,7 @@ _KEYS = {
     "gw-nodes": "the names of the gateway nodes, comma-separated, the preferred one first",
     "auto-route": '"true" or "false"',
     "advertise-nodes": '"true" or "false"',
+    **GATEWAY_KEYS,
 }
 # Those without which a cluster cannot be joined; the others have a default.
 _REQUIRED = ("az-name", "ic-db-host", "gw-nodes", "auto-route")
@@ -64,6 +70,7 @@ class InterconnectConfig:
         gw_nodes: gateway nodes, the preferred one first.
         auto_route: advertise and learn routes.
         advertise_nodes: let the nodes' own addresses be advertised too.
+        gateways: how gateways serve.
     """
 
     enable_ic: bool
@@ -74,6 +81,7 @@ class InterconnectConfig:
     gw_nodes: tuple[str, ...] = ()
     auto_route: bool = False
     advertise_nodes: bool = False
+    gateways: GatewayPolicy = DEFAULT_POLICY
 
     def ic_nb_remotes(self) -> str:
         """OVSDB connection methods of IC-NB: ``tcp:192.168.65.3:6645,tcp:[fd00::1]:6645``."""
@@ -85,7 +93,7 @@ class InterconnectConfig:
 
     def to_data(self) -> dict[str, str]:
         """The ConfigMap data that `parse_config` reads back as an equal value."""
-        data = {"enable-ic": _text(self.enable_ic)}
+        data = {"enable-ic": boolean_text(self.enable_ic)}
         if self.az_name:
             data["az-name"] = self.az_name
         if self.ic_db_hosts:
@@ -94,9 +102,9 @@ class InterconnectConfig:
         data["ic-sb-port"] = str(self.ic_sb_port)
         if self.gw_nodes:
             data["gw-nodes"] = ",".join(self.gw_nodes)
-        data["auto-route"] = _text(self.auto_route)
-        data["advertise-nodes"] = _text(self.advertise_nodes)
-        return data
+        data["auto-route"] = boolean_text(self.auto_route)
+        data["advertise-nodes"] = boolean_text(self.advertise_nodes)
+        return data | policy_data(self.gateways)
 
 
 def parse_config(data: object, where: str, nodes: Sequence[Node] = ()) -> InterconnectConfig:
@@ -114,7 +122,7 @@ def parse_config(data: object, where: str, nodes: Sequence[Node] = ()) -> Interc
     """
     fields = Fields(data, f"{where}, data", 'keys with strings, such as enable-ic: "true"')
     fields.refuse_unknown(_KEYS, "key")
-    enable_ic = fields.take("enable-ic", _parse_boolean, None)
+    enable_ic = fields.take("enable-ic", parse_boolean, None)
     config = InterconnectConfig(
         enable_ic=bool(enable_ic),
         az_name=fields.take("az-name", _parse_az_name, ""),
@@ -122,8 +130,9 @@ def parse_config(data: object, where: str, nodes: Sequence[Node] = ()) -> Interc
         ic_nb_port=fields.take("ic-nb-port", _parse_port, IC_NB_PORT),
         ic_sb_port=fields.take("ic-sb-port", _parse_port, IC_SB_PORT),
         gw_nodes=fields.take("gw-nodes", _parse_gateways, ()),
-        auto_route=bool(fields.take("auto-route", _parse_boolean, None)),
-        advertise_nodes=bool(fields.take("advertise-nodes", _parse_boolean, None)),
+        auto_route=bool(fields.take("auto-route", parse_boolean, None)),
+        advertise_nodes=bool(fields.take("advertise-nodes", parse_boolean, None)),
+        gateways=take_policy(fields),
     )
     if config.ic_nb_port == config.ic_sb_port and fields.good("ic-nb-port", "ic-sb-port"):
         fields.add("ic-sb-port", f'"{config.ic_sb_port}"', "another port than that of ic-nb-port")
@@ -163,15 +172,6 @@ def check_gateways(
         for gateway in config.gw_nodes
         if gateway not in known
     )
-
-
-def _parse_boolean(text: str, report: Report) -> bool | None:
-    if text in ("true", "false"):
-        return text == "true"
-    near = text.strip().lower()
-    hint = f', did you mean "{near}"?' if near in ("true", "false") else ""
-    report(quote(text), f'"true" or "false", in small letters{hint}')
-    return None
 
 
 def _parse_az_name(text: str, report: Report) -> str:
@@ -224,7 +224,3 @@ def _parse_host(entry: str, report: Report) -> Address | None:
 
 def _remotes(hosts: Iterable[Address], port: int) -> str:
     return ",".join(f"tcp:[{h}]:{port}" if h.version == 6 else f"tcp:{h}:{port}" for h in hosts)
-
-
-def _text(value: bool) -> str:
-    return "true" if value else "false"

@@ -32,6 +32,10 @@ def _number(value: object) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def _number_or_text(value: object) -> str | None:
+    return _number(value) or _text(value)
+
+
 def _list(value: object) -> str | None:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         return None
@@ -48,6 +52,12 @@ _FIELDS: dict[str, tuple[str, _Convert, str]] = {
     "gatewayNodes": ("gw-nodes", _list, "a list of node names"),
     "autoRoute": ("auto-route", _boolean, "true or false, without quotes"),
     "advertiseNodes": ("advertise-nodes", _boolean, "true or false, without quotes"),
+    "gatewayMode": ("gateway-mode", _text, "text"),
+    "gatewayPreempt": ("gateway-preempt", _boolean, "true or false, without quotes"),
+    "gatewayMTU": ("gateway-mtu", _number_or_text, "a number, or text"),
+    "bfdMinRx": ("bfd-min-rx", _number, "a number, without quotes"),
+    "bfdMinTx": ("bfd-min-tx", _number, "a number, without quotes"),
+    "bfdMult": ("bfd-mult", _number, "a number, without quotes"),
 }
 _NAMES = {key: name for name, (key, _, _) in _FIELDS.items()}
 # As the schema has them: servers fill them in, files need not carry them.

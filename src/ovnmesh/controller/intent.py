@@ -58,7 +58,13 @@ def decide_intent(
     if record is None or last is None or not last.enable_ic:
         return Intent(None, False, "", "", findings, False)
     desired = Desired(
-        last.az_name, last.gw_nodes, last.auto_route, record.denied, record.local, record.data
+        last.az_name,
+        last.gw_nodes,
+        last.auto_route,
+        record.denied,
+        record.local,
+        record.data,
+        last.gateways,
     )
     return Intent(desired, False, *_remotes(last), findings, False)
 
@@ -86,6 +92,7 @@ def make_desired(config: InterconnectConfig, state: ProviderState, router: str) 
         denied,
         frozenset(local),
         config.to_data(),
+        config.gateways,
     )
 
 

@@ -11,6 +11,36 @@ from dataclasses import dataclass, field
 
 from ovnmesh.model.prefixes import Prefix, parse_prefix
 
+#: BFD timers with which a gateway's death is noticed after 0.3 s; shorter ones flap where gateways
+#: share busy processors (measured: docs/benchmarks.md).
+BFD_INTERVAL_MS = 100
+BFD_MULT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPolicy:
+    """How gateways serve.
+
+    Attributes:
+        active_active: spread the transit switches over the gateways.
+        preempt: let a gateway that returns take over what it had.
+        bfd_min_rx_ms: shortest interval at which a gateway wants to receive BFD packets.
+        bfd_min_tx_ms: shortest interval at which it sends them.
+        bfd_mult: missed packets after which a gateway counts as dead.
+        mtu_bytes: largest packet towards other sites; None to find out, 0 not to limit it.
+    """
+
+    active_active: bool = False
+    preempt: bool = False
+    bfd_min_rx_ms: int = BFD_INTERVAL_MS
+    bfd_min_tx_ms: int = BFD_INTERVAL_MS
+    bfd_mult: int = BFD_MULT
+    mtu_bytes: int | None = None
+
+
+#: What the documents describe.
+DEFAULT_POLICY = GatewayPolicy()
+
 
 @dataclass(frozen=True, slots=True)
 class Desired:
@@ -23,6 +53,7 @@ class Desired:
         denied: prefixes never to be advertised or learned, each with the reason.
         local: prefixes of the cluster's own subnets, whether or not OVN has them yet.
         data: the ``ovn-ic-config`` data this came from, for the record.
+        gateways: how gateways serve.
     """
 
     az_name: str
@@ -31,6 +62,7 @@ class Desired:
     denied: Mapping[Prefix, str] = field(default_factory=dict)
     local: frozenset[Prefix] = frozenset()
     data: Mapping[str, str] = field(default_factory=dict)
+    gateways: GatewayPolicy = DEFAULT_POLICY
 
 
 def encode_desired(desired: Desired) -> str:

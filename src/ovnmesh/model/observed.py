@@ -10,6 +10,7 @@ from functools import cached_property
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.capabilities import Capabilities, parse_capabilities
+from ovnmesh.model.paths import ChassisReport
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
 
 
@@ -23,6 +24,7 @@ class RouterPort:
     networks: tuple[str, ...]
     gateway_chassis: frozenset[str]
     external_ids: Mapping[str, str]
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def prefixes(self) -> tuple[Prefix, ...]:
@@ -132,6 +134,16 @@ class TransitSwitch:
             key[len(prefix) :]: value
             for key, value in self.external_ids.items()
             if key.startswith(prefix)
+        }
+
+    @property
+    def mtus(self) -> Mapping[str, int]:
+        """Least tunnel MTU of a site's gateways, in bytes, by site id."""
+        prefix = keys.MTU_CLAIM
+        return {
+            key[len(prefix) :]: int(value)
+            for key, value in self.external_ids.items()
+            if key.startswith(prefix) and value.isdecimal()
         }
 
 
@@ -263,6 +275,8 @@ class Southbound:
     chassis: tuple[Chassis, ...]
     active: Mapping[str, str] = field(default_factory=dict)
     """Chassis name on which each LRP's gateway port is bound; absent while unbound."""
+    reports: Mapping[str, ChassisReport] = field(default_factory=dict)
+    """What agents report, by chassis name."""
 
     def find(self, node: str) -> Chassis | None:
         """The chassis of a node, by hostname or by chassis name; never a remote one."""

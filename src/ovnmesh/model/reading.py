@@ -24,6 +24,7 @@ from ovnmesh.model.observed import (
     SwitchPort,
     TransitSwitch,
 )
+from ovnmesh.model.paths import ChassisReport, decode_paths
 from ovnmesh.model.prefixes import try_parse_prefix
 from ovnmesh.model.rows import Row, Snapshot, Table, mapping, number, strings, text
 
@@ -141,7 +142,17 @@ def observe_southbound(snapshot: Snapshot) -> Southbound:
         bound = text(row, "chassis")
         if bound in chassis and text(row, "logical_port").startswith("cr-"):
             active[text(row, "logical_port")[3:]] = chassis[bound].name
-    return Southbound(tuple(sorted(chassis.values(), key=lambda c: c.name)), active)
+    ordered = tuple(sorted(chassis.values(), key=lambda c: c.name))
+    return Southbound(ordered, active, dict(_reports(snapshot.get("Chassis_Private", {}))))
+
+
+def _reports(table: Table) -> Iterable[tuple[str, ChassisReport]]:
+    for row in table.values():
+        ids = mapping(row, "external_ids")
+        mtu = ids.get(keys.TUNNEL_MTU, "")
+        if keys.PATHS in ids or mtu:
+            paths = decode_paths(ids.get(keys.PATHS, ""))
+            yield text(row, "name"), ChassisReport(paths, int(mtu) if mtu.isdecimal() else None)
 
 
 def observe_interconnect(icnb: Snapshot, icsb: Snapshot) -> Interconnect:
@@ -211,6 +222,7 @@ def _router_port(uuid: str, row: Row) -> RouterPort:
         tuple(sorted(strings(row, "networks"))),
         strings(row, "gateway_chassis"),
         mapping(row, "external_ids"),
+        mapping(row, "options"),
     )
 
 

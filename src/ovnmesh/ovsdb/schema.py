@@ -31,7 +31,7 @@ class View:
     conditions: Mapping[str, Condition] = field(default_factory=lambda: MappingProxyType({}))
 
 
-_PORT = ("name", "mac", "networks", "gateway_chassis", "external_ids")
+_PORT = ("name", "mac", "networks", "gateway_chassis", "external_ids", "options")
 _SWITCH_PORT = ("name", "type", "addresses", "options", "external_ids")
 _NB_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "NB_Global": ("name", "options", "external_ids"),
@@ -109,11 +109,12 @@ def transit_conditions(
 
 
 def southbound() -> View:
-    """Chassis, and where gateway ports are bound."""
+    """Chassis, what their agents report, and where gateway ports are bound."""
     return View(
         Db.SB,
         {
             "Chassis": ("name", "hostname", "other_config"),
+            "Chassis_Private": ("name", "external_ids"),
             "Port_Binding": ("logical_port", "chassis"),
         },
         {"Port_Binding": (("type", "==", "chassisredirect"),)},
