@@ -17,6 +17,7 @@ from ovnmesh.checks.view import view_site
 from ovnmesh.controller.ic_access import IcAccess
 from ovnmesh.controller.intent import Intent, decide_intent
 from ovnmesh.controller.ovn_ic import OvnIc, OvnIcArguments
+from ovnmesh.controller.patience import Patience
 from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.controller.site_access import SiteAccess
 from ovnmesh.controller.status import plan_status
@@ -70,6 +71,7 @@ class Reconciler:
         self._told: frozenset[Finding] = frozenset()
         self._told_state = ""
         self._leaving_since: float | None = None
+        self._patience = Patience()
         self._backoff_s = 0.0
         self._turned_s = time.monotonic()
         self._acting = False
@@ -227,7 +229,8 @@ class Reconciler:
         if observed is None:  # rows are on their way and will wake us
             return None, PassReport(self._told_state, tuple(self._told), input_ok=intent.input_ok)
         plan = self._plan(intent, observed)
-        delay = self._apply(plan)
+        due_s = self._patience.note(plan.pending)
+        delay = _sooner(due_s, self._apply(plan))
         findings = (*intent.findings, *moved, *plan.findings)
         state = "refused" if plan.refused else "leaving" if intent.leave else "joined"
         if plan.batches or plan.waiting:
@@ -248,7 +251,7 @@ class Reconciler:
     def _plan(self, intent: Intent, observed: Observed) -> Plan:
         if intent.desired is not None:
             self._leaving_since = None
-            return plan_site(intent.desired, observed)
+            return plan_site(intent.desired, observed, self._patience.ages())
         now = time.monotonic()
         if self._leaving_since is None:
             self._leaving_since = now
@@ -329,6 +332,10 @@ class Reconciler:
                 acting=self._acting,
             )
         )
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def _is_joined(nb: Northbound) -> bool:

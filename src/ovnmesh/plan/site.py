@@ -7,11 +7,13 @@ Must not do I/O; must not touch rows that are not ours.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.desired import Desired, encode_desired
+from ovnmesh.model.desired import Desired, GatewayPolicy, encode_desired
 from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.gateway_state import encode_gateway_state
 from ovnmesh.model.observed import Northbound, Observed
 from ovnmesh.model.prefixes import (
     LINK_LOCAL,
@@ -48,6 +50,8 @@ class Plan:
         refused: nothing may be done until somebody acts; the last good state stays.
         waiting: transit switches that ovn-ic has yet to make here, or to give our port its tunnel
             key on, before we can connect.
+        pending: conditions that count once they have held for some seconds, by name: plan again
+            then.
     """
 
     batches: tuple[Batch, ...] = ()
@@ -56,10 +60,19 @@ class Plan:
     pause_ovn_ic: bool = False
     refused: bool = False
     waiting: tuple[str, ...] = ()
+    pending: Mapping[str, float] = field(default_factory=dict)
 
 
-def plan_site(desired: Desired, observed: Observed) -> Plan:
-    """Plan a joined site."""
+def plan_site(
+    desired: Desired, observed: Observed, ages: Mapping[str, float] = MappingProxyType({})
+) -> Plan:
+    """Plan a joined site.
+
+    Args:
+        desired: the wish.
+        observed: the site and the mesh.
+        ages: seconds for which conditions that an earlier plan reported as pending have held.
+    """
     nb = observed.nb
     blocker = _check_preconditions(desired, observed)
     if blocker is not None:
@@ -71,7 +84,7 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
     conflicts = _conflicts(desired, observed, manual)
     deniable, manual_findings = _split_manual(observed, manual)
     denied = _denied(desired, observed, conflicts, deniable)
-    gateways = decide_gateways(desired.gw_nodes, observed)
+    gateways = decide_gateways(desired, observed, ages)
     capabilities = nb.capabilities
     batches = [
         Batch(
@@ -84,7 +97,7 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
         Batch(
             Db.NB,
             (
-                *_plan_global(desired, observed, denied, gateways.marked),
+                *_plan_global(desired, observed, denied, gateways),
                 *_plan_transit(desired.az_name, observed, endpoints, gateways),
                 *plan_bfd(gateways.candidates, observed),
             ),
@@ -105,6 +118,7 @@ def plan_site(desired: Desired, observed: Observed) -> Plan:
         waiting=tuple(
             ts for ts in endpoints if ts not in nb.switches or awaits_key(nb, desired.az_name, ts)
         ),
+        pending=gateways.pending,
     )
 
 
@@ -268,19 +282,31 @@ def _denied(
 
 
 def _plan_global(
-    desired: Desired, observed: Observed, denied: tuple[Prefix, ...], marked: tuple[str, ...]
+    desired: Desired, observed: Observed, denied: tuple[Prefix, ...], gateways: Gateways
 ) -> tuple[Operation, ...]:
     nb = observed.nb
     capabilities = nb.capabilities
     auto = "true" if desired.auto_route else "false"
-    options = {keys.ROUTE_ADV: auto, keys.ROUTE_LEARN: auto, keys.GATEWAYS: ",".join(marked)}
+    options = {keys.ROUTE_ADV: auto, keys.ROUTE_LEARN: auto}
+    options |= {keys.GATEWAYS: ",".join(gateways.marked)} | _bfd_options(desired.gateways)
     options |= {key: ",".join(map(str, denied)) for key in deny_keys(capabilities)}
     adopted = any(
         nb.lrp_by_name(keys.lrp_name(nb.name or desired.az_name, ts)) is not None
         for ts in observed.ic.transit_switches
     )
-    records = {keys.SITE_RECORD: encode_desired(desired)}
+    records = {
+        keys.SITE_RECORD: encode_desired(desired),
+        keys.GATEWAY_STATE: encode_gateway_state(gateways.state),
+    }
     return plan_global(nb, desired.az_name, options, records, adopted)
+
+
+def _bfd_options(policy: GatewayPolicy) -> dict[str, str]:
+    return {
+        keys.BFD_MIN_RX: str(policy.bfd_min_rx_ms),
+        keys.BFD_MIN_TX: str(policy.bfd_min_tx_ms),
+        keys.BFD_MULT: str(policy.bfd_mult),
+    }
 
 
 def _plan_transit(
@@ -296,7 +322,7 @@ def _plan_transit(
         if reference is not None:
             lrp = nb.transit_lrp(ts, az)
             operations += plan_gateway_chassis(
-                gateways, lrp, reference, keys.lrp_name(az, ts), observed
+                gateways.ranked[ts], lrp, reference, keys.lrp_name(az, ts), observed
             )
     gone = nb.served_switches() - set(observed.ic.transit_switches) - set(nb.switches)
     for ts in sorted(gone):
