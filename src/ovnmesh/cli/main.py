@@ -20,6 +20,7 @@ COMMANDS = {
     "status": ("ovnmesh.cli.status", "status"),
     "routes": ("ovnmesh.cli.status", "routes"),
     "route": ("ovnmesh.cli.change", "route_app"),
+    "gateway": ("ovnmesh.cli.gateway", "app"),
     "leave": ("ovnmesh.cli.change", "leave"),
     "forget": ("ovnmesh.cli.change", "forget"),
     "nbctl": ("ovnmesh.cli.passthrough", "nbctl"),
