@@ -16,7 +16,7 @@ from ovnmesh.checks.gateways import ServingLine, active_node, serving
 from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
 from ovnmesh.cli.session import Session
-from ovnmesh.cli.sites import complete_site, pick_sites
+from ovnmesh.cli.sites import pick_sites
 from ovnmesh.cli.status import OutputForm, SiteName, SitesFile
 from ovnmesh.errors import OvnmeshError, StalePlan
 from ovnmesh.model.gateway_state import decode_gateway_state
@@ -41,12 +41,7 @@ Plan = Callable[[Observed], Batch | None]
 
 @app.command("list", epilog="Example: ovnmesh gateway list az1 -o json")
 def list_(
-    sites: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SITE]...", help="Sites; all by default.", autocompletion=complete_site
-        ),
-    ] = None,
+    site: SiteName,
     form: OutputForm = Output.TABLE,
     sites_file: SitesFile = None,
 ) -> None:
@@ -54,25 +49,16 @@ def list_(
 
     Exit status 1 if a transit switch has no active gateway, in every format.
     """
-    seen: dict[str, tuple[ServingLine, ...]] = {}
-    for access in pick_sites(sites or [], sites_file):
-        with Session(access) as session:
-            seen[access.name] = serving(session.observe())
+    (access,) = pick_sites([site], sites_file)
+    with Session(access) as session:
+        lines = serving(session.observe())
     if form is Output.JSON:
-        output.emit_json({site: [asdict(line) for line in lines] for site, lines in seen.items()})
+        output.emit_json([asdict(line) for line in lines])
     else:
-        rows = [
-            (site, line.ts, line.priority, line.node, line.state)
-            for site, lines in seen.items()
-            for line in lines
-        ]
-        output.table("GATEWAYS", ("SITE", "TS", "PRIORITY", "NODE", "STATE"), rows)
-    dark = any(
-        not any(line.ts == ts and line.state == "active" for line in lines)
-        for lines in seen.values()
-        for ts in {line.ts for line in lines}
-    )
-    raise typer.Exit(1 if dark else 0)
+        rows = [(line.ts, line.priority, line.node, line.state) for line in lines]
+        output.table("GATEWAYS", ("TS", "PRIORITY", "NODE", "STATE"), rows)
+    served = {line.ts for line in lines if line.state == "active"}
+    raise typer.Exit(0 if {line.ts for line in lines} <= served else 1)
 
 
 @app.command(epilog="Example: ovnmesh gateway drain az1 az1-gw")
