@@ -38,6 +38,37 @@ def ic_db(
     sb_port: Annotated[
         str | None, typer.Option(metavar="PORT", help="TCP port of IC-SB (default: 6646).")
     ] = None,
+    nodes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IP,IP,IP",
+            help="All nodes of a cluster, this one among them (environment: NODE_IPS; default: "
+            "none, serve alone).",
+        ),
+    ] = None,
+    leader: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IP",
+            help="The node that founds the cluster (environment: LEADER_IP; default: this one).",
+        ),
+    ] = None,
+    nb_raft_port: Annotated[
+        str | None,
+        typer.Option(metavar="PORT", help="TCP port of IC-NB's RAFT servers (default: 6647)."),
+    ] = None,
+    sb_raft_port: Annotated[
+        str | None,
+        typer.Option(metavar="PORT", help="TCP port of IC-SB's RAFT servers (default: 6648)."),
+    ] = None,
+    election_timer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MS",
+            help="Milliseconds until a lost leader is replaced, for a cluster that this node "
+            "founds (default: 1000).",
+        ),
+    ] = None,
     ts_name: Annotated[
         str | None,
         typer.Option(
@@ -85,6 +116,11 @@ def ic_db(
         "address": address,
         "nb-port": nb_port,
         "sb-port": sb_port,
+        "nodes": nodes,
+        "leader": leader,
+        "nb-raft-port": nb_raft_port,
+        "sb-raft-port": sb_raft_port,
+        "election-timer": election_timer,
         "ts-name": ts_name,
         "ts-count": ts_count,
         "ts-cidr": ts_cidr,
