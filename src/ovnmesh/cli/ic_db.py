@@ -10,13 +10,32 @@ from typing import Annotated
 
 import typer
 
+from ovnmesh.cli.ic_db_backup import BACKUP_EXAMPLE, RESTORE_EXAMPLE, backup, restore
+from ovnmesh.cli.ic_db_member import member_app
+
+EXAMPLES = """Examples:
+
+ovnmesh ic-db --address 192.168.65.3 --ts-count 2
+
+ovnmesh ic-db --address 192.168.65.2 --nodes 192.168.65.1,192.168.65.2,192.168.65.3
+--leader 192.168.65.1
+"""
+
 # Where Kube-OVN keeps the files (`-v /etc/ovn/:/etc/ovn` in the documents).
 _DATA_DIR = Path("/etc/ovn")
 # Where OVN's tools look for the sockets (OVN_RUNDIR, ovn-ctl(8)).
 _RUN_DIR = Path("/run/ovn")
 
 
+app = typer.Typer(add_completion=False, invoke_without_command=True, pretty_exceptions_enable=False)
+app.command("backup", epilog=BACKUP_EXAMPLE)(backup)
+app.command("restore", epilog=RESTORE_EXAMPLE)(restore)
+app.add_typer(member_app, name="member")
+
+
+@app.callback(epilog=EXAMPLES)
 def ic_db(
+    ctx: typer.Context,
     data_dir: Annotated[
         Path, typer.Option(help="Database files; created, upgraded, kept.", resolve_path=True)
     ] = _DATA_DIR,
@@ -66,7 +85,7 @@ def ic_db(
         typer.Option(
             metavar="MS",
             help="Milliseconds until a lost leader is replaced, for a cluster that this node "
-            "founds (default: 1000).",
+            "founds (default: 500).",
         ),
     ] = None,
     ts_name: Annotated[
@@ -103,8 +122,12 @@ def ic_db(
     Ends with 0 on SIGTERM or SIGINT, with 1 if the databases cannot be served or a server died,
     with 2 if a flag or environment variable is wrong.
 
-    Example: ovnmesh ic-db --address 192.168.65.3 --ts-count 2
+    With --nodes a member of a RAFT cluster of them. Without a command it serves; the commands below
+    look after databases that are served on this node.
     """
+    if ctx.invoked_subcommand is not None:
+        ctx.obj = run_dir
+        return
     import logging
 
     from ovnmesh.icdb.server import serve

@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ from ovnmesh.icdb.settings import Cluster, Settings
 
 log = logging.getLogger(__name__)
 
-_POLL_S = 0.2
+_POLL_S = 0.1
 _FOUNDING = "founding"
 # The note in the log of a server that was removed (ovs, raft_finished_leaving_cluster).
 _LEFT = "left the cluster"
@@ -80,7 +80,7 @@ def settle_files(
         if db not in missing:
             start(db)
     waiters: dict[Database, Waiter] = {}
-    said = Said()
+    said, look_out = Said(), _LookOut(settings, cluster)
     try:
         for db, lack in missing.items():
             log.info("%s: %s", db.file(settings.folders.data), lack.why)
@@ -92,17 +92,16 @@ def settle_files(
                     waiters.pop(db).close()
                     _join(settings, cluster, (db, missing.pop(db)), waiter.invitation)
                     start(db)
-            if not missing:
-                return
-            others = _look_around(settings, cluster)
-            if _may_found(settings, cluster, missing, others):
+            others = look_out.take() if missing else None
+            if others is not None and _may_found(settings, cluster, missing, others):
                 while waiters:
                     waiters.popitem()[1].close()
                 _found(settings, cluster, missing)
                 for db in missing:
                     start(db)
                 return
-            said.say(_describe_wait(settings, cluster, missing, others))
+            if others is not None:
+                said.say(_describe_wait(settings, cluster, missing, others))
             time.sleep(_POLL_S)
     finally:
         for waiter in waiters.values():
@@ -209,13 +208,26 @@ def raft_address(node: Address, port: int) -> str:
 # --- founding ------------------------------------------------------------------------------------
 
 
-def _look_around(settings: Settings, cluster: Cluster) -> _Others:
-    nodes = [node for node in cluster.nodes if node != settings.address]
-    places = [(node, db) for node in nodes for db in DATABASES]
-    with ThreadPoolExecutor(len(places)) as pool:
-        answers = pool.map(lambda place: look(place[0], raft_port(cluster, place[1])), places)
-        found = dict(zip(places, answers, strict=True))
-    return {node: {db: found[node, db] for db in DATABASES} for node in nodes}
+class _LookOut:
+    """Looks at the other nodes, again and again, while an invitation may come."""
+
+    def __init__(self, settings: Settings, cluster: Cluster) -> None:
+        nodes = [node for node in cluster.nodes if node != settings.address]
+        self._places = [(node, raft_port(cluster, db), db) for node in nodes for db in DATABASES]
+        self._pool = ThreadPoolExecutor(len(self._places))
+        self._looks: list[Future[Waiting | str]] = []
+
+    def take(self) -> _Others | None:
+        """What was seen, once everybody has answered or not; None in between."""
+        seen: dict[Address, dict[Database, Waiting | str]] | None = None
+        if self._looks and all(each.done() for each in self._looks):
+            seen = {node: {} for node, _, _ in self._places}
+            for (node, _, db), each in zip(self._places, self._looks, strict=True):
+                seen[node][db] = each.result()
+            self._looks = []
+        if not self._looks:
+            self._looks = [self._pool.submit(look, node, port) for node, port, _ in self._places]
+        return seen
 
 
 def _may_found(settings: Settings, cluster: Cluster, missing: _Missing, others: _Others) -> bool:

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 
 from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
+from ovnmesh.icdb.backup import read_server
 from ovnmesh.icdb.child import Child
-from ovnmesh.icdb.files import Database, backup_database, run_tool, version_key
+from ovnmesh.icdb.files import IC_NB, IC_SB, Database, backup_database, run_tool, version_key
 from ovnmesh.icdb.founding import raft_address, raft_port
 from ovnmesh.icdb.rendezvous import Invitation, Waiting, invite, look
 from ovnmesh.icdb.settings import Cluster, Settings
@@ -64,9 +65,8 @@ class Keeper:
         self._on_change = on_change
 
     def stop(self) -> None:
-        """End; a look at another node that is under way, a second at most, is waited for."""
+        """Begin no other round; one that is under way takes a few seconds at most."""
         self._stop.set()
-        self._thread.join()
 
     def _run(self) -> None:
         while not self._stop.wait(_PERIOD_S):
@@ -76,6 +76,8 @@ class Keeper:
                     well &= self._keep(child)
                 except IcDbError as error:
                     well = False
+                    if self._stop.is_set():
+                        return
                     self._warn_once(f"{child.db.schema}: {error}")
             if self._on_change and well != self._well and not self._stop.is_set():
                 self._well = well
@@ -84,10 +86,12 @@ class Keeper:
     def _keep(self, child: Child) -> bool:
         """Do what is to be done for one database; says whether it has a leader."""
         status = read_status(self._settings.folders.run, child.db)
-        if status.state not in ("cluster member", "joining cluster"):
+        if status.state.startswith("disconnected"):
+            self._explain(child, status)
+        if status.state == "left cluster":
             file = child.db.file(self._settings.folders.data)
             self._on_removed(
-                f"{child.db.schema}: this server was removed from its cluster ({status.state}); "
+                f"{child.db.schema}: this server was removed from its cluster (member remove); "
                 f"to let this node join anew, move {file} away"
             )
             self._stop.set()
@@ -104,6 +108,26 @@ class Keeper:
                 self._upgrade(child)
                 self._current.add(child.db)
         return status.serves
+
+    def _explain(self, child: Child, status: Status) -> None:
+        """Say what it means that this server finds no leader, and another node has one."""
+        ports = {IC_NB: self._settings.nb_port, IC_SB: self._settings.sb_port}
+        for node in self._cluster.nodes:
+            if node == self._settings.address:
+                continue
+            try:
+                other = read_server((str(node), ports[child.db]), child.db)
+            except IcDbError:
+                continue
+            if other["cid"] == status.cluster and other["connected"]:
+                file = child.db.file(self._settings.folders.data)
+                self._warn_once(
+                    f"{child.db.schema}: found no leader here, and one on {node}: this server was "
+                    "removed from the cluster (member remove) while it was away, or the RAFT port "
+                    f"is blocked; expected to reach tcp:{node}:{raft_port(self._cluster, child.db)}"
+                    f"; if it was removed, stop ic-db and move {file} away to join anew"
+                )
+                return
 
     def _welcome(self, child: Child, status: Status, node: Address, port: int) -> None:
         """Invite a node that waits, having removed the server that it was."""

@@ -52,8 +52,8 @@ _ENVIRONMENT = {
     "ts-cidr": "TS_CIDR",
     "protocol": "PROTOCOL",
 }
-# Milliseconds without a leader until another is elected; see docs/adr/0015.
-_ELECTION_TIMER_MS = 1000
+# Milliseconds of silence until another leader is elected; OVS has 1000, see docs/adr/0015.
+_ELECTION_TIMER_MS = 500
 # Bounds of OVS (ovsdb/raft.c, ELECTION_MIN_MSEC and ELECTION_MAX_MSEC).
 _ELECTION_TIMER_RANGE_MS = (100, 600_000)
 

@@ -4,15 +4,12 @@ Called by `child`, `keeper` and the commands ``ovnmesh ic-db member``. Asks on t
 without starting a program. Source of the format: ovs, ovsdb/raft.c (raft_unixctl_status).
 """
 
-import json
 import re
-import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.files import Database
+from ovnmesh.icdb.rpc import ask
 
 _TIMEOUT_S = 5.0
 _FIELD = re.compile(r"^([A-Z][A-Za-z ]+): (.*)$", re.MULTILINE)
@@ -86,21 +83,7 @@ def call(path: Path, command: str, *args: str) -> str:
     Raises:
         IcDbError: nobody answers there, or the server refuses.
     """
-    request = {"method": command, "params": list(args), "id": 0}
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(_TIMEOUT_S)
-            connection.connect(str(path))
-            connection.sendall(json.dumps(request).encode())
-            answer = _receive(connection)
-    except OSError as error:
-        raise IcDbError(
-            f"{path}: found {error.strerror or error}; expected a running ovsdb-server; is "
-            "ovnmesh ic-db running here, with this --run-dir?"
-        ) from error
-    if answer.get("error"):
-        raise IcDbError(f"{command} {' '.join(args)} refused: {str(answer['error']).strip()}")
-    return str(answer.get("result") or "")
+    return str(ask(path, command, args, _TIMEOUT_S) or "").strip()
 
 
 def read_status(run_dir: Path, db: Database) -> Status:
@@ -119,7 +102,8 @@ def parse_status(text: str) -> Status:
     role = fields.get("Role", "")
     leader = own[:4] if fields.get("Leader") == "self" else fields.get("Leader", "unknown")
     timer_ms = int(fields.get("Election timer", "0"))
-    connections = set(re.findall(r"->(\w+)", fields.get("Connections", "").replace("(->", "(")))
+    # "->0a1b <-0a1b (->2c3d)": out, in, and one that is down; "0000" where the peer is not known.
+    connections = set(re.findall(r"(?<!\()[<>-]{2}(\w+)", fields.get("Connections", "")))
     members = []
     for server, address, rest in _SERVER.findall(text):
         here = "(self)" in rest
@@ -146,15 +130,3 @@ def parse_status(text: str) -> Status:
 def _full_id(text: str) -> str:
     found = _FULL_ID.search(text)
     return found[1] if found else ""
-
-
-def _receive(connection: socket.socket) -> dict[str, Any]:
-    data = b""
-    while part := connection.recv(65536):
-        data += part
-        try:
-            answer = json.loads(data)
-        except ValueError:
-            continue
-        return answer if isinstance(answer, dict) else {}
-    raise ConnectionResetError("the connection was closed")
