@@ -27,7 +27,7 @@ COMMANDS = {
     "sbctl": ("ovnmesh.cli.passthrough", "sbctl"),
     "icnbctl": ("ovnmesh.cli.passthrough", "icnbctl"),
     "icsbctl": ("ovnmesh.cli.passthrough", "icsbctl"),
-    "ic-db": ("ovnmesh.cli.ic_db", "ic_db"),
+    "ic-db": ("ovnmesh.cli.ic_db", "app"),
     "controller": ("ovnmesh.cli.daemons", "controller"),
     "agent": ("ovnmesh.cli.daemons", "agent"),
     "lab": ("ovnmesh.cli.lab", "app"),

@@ -179,6 +179,7 @@ class Reconciler:
         if intent.desired is None and not (intent.leave and _is_joined(nb)):
             return self._rest(nb, intent)
         self._ic.open(intent)
+        self._ic.follow_leaders()
         if not self._site.nb.has_lock:
             return self._stand_by(nb, intent, record)
         return self._act(nb, intent)
@@ -224,6 +225,9 @@ class Reconciler:
             return None, PassReport("connecting", intent.findings, input_ok=intent.input_ok)
         moved = self._ic.try_move(lambda ic: self._plan_against(intent, ic))
         if not self._ic.live:
+            electing_s = self._ic.election_s()
+            if electing_s > 0:
+                return self._await_election(intent, electing_s)
             return self._without_ic(intent, moved)
         observed = self._site.observe(intent, self._ic.read())
         if observed is None:  # rows are on their way and will wake us
@@ -256,6 +260,12 @@ class Reconciler:
         if self._leaving_since is None:
             self._leaving_since = now
         return plan_leave(observed, now - self._leaving_since >= self._settings.leave_patience_s)
+
+    def _await_election(self, intent: Intent, electing_s: float) -> tuple[float | None, PassReport]:
+        """A cluster without a leader is about to have one: no reason for an alarm yet."""
+        delay = None if intent.leave else self._ensure_ovn_ic()
+        report = PassReport(self._told_state, tuple(self._told), input_ok=intent.input_ok)
+        return min(electing_s, delay or electing_s), report
 
     def _without_ic(
         self, intent: Intent, moved: tuple[Finding, ...]
@@ -293,7 +303,8 @@ class Reconciler:
 
     def _run_ovn_ic(self, ic_nb: str, ic_sb: str) -> float | None:
         site = self._site
-        return self._ovn_ic.ensure(OvnIcArguments(site.nb.address, site.sb.address, ic_nb, ic_sb))
+        arguments = OvnIcArguments(site.nb.address, site.sb.address, ic_nb, ic_sb)
+        return self._ovn_ic.ensure(arguments, self._ic.members)
 
     def _database(self, db: Db) -> Database:
         databases = (self._site.nb, self._site.sb, *(self._ic.databases or ()))
