@@ -14,6 +14,9 @@ from ovnmesh.lab.spec import parse_spec
 
 #: Seconds within which a change propagates although the leader has just been killed.
 PROPAGATION_S = 3.0
+#: Seconds that traffic to a site may be without a way if its gateway dies in an election: BFD needs
+#: up to 3 s to notice, meanwhile the election ends; then ovn-ic tells the other site.
+FAILOVER_S = 4.5
 SUBNET = (
     "apiVersion: kubeovn.io/v1\nkind: Subnet\nmetadata: {{name: late{n}}}\n"
     "spec: {{cidrBlock: 10.{n}.0.0/16}}\n"
@@ -98,7 +101,7 @@ def test_gateway_fails_over_while_a_leader_is_being_elected(mesh: MeshLab) -> No
         eventually(lambda: mesh.active_gateway("az1") == "az1-n1", 5)
         eventually(lambda: mesh.ping(*pair, count=2).lost == 0, 20)
     print([result.longest_gap_ms for result in results])
-    assert all(result.longest_gap_ms < 1000 * PROPAGATION_S for result in results), results
+    assert all(result.longest_gap_ms < 1000 * FAILOVER_S for result in results), results
 
 
 def test_follower_killed_and_ovn_ic_is_left_alone(mesh: MeshLab) -> None:

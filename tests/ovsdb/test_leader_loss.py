@@ -151,6 +151,7 @@ def test_majority_lost_is_told_and_mends(pair, ic) -> None:
         for host in HOSTS[:2]:
             ic.kill(db, host)
     wait_for(lambda: "ic-unreachable" in one.codes(), 15)
+    assert "none of the 3 members of IC-NB leads" in one.reports[-1].findings[0].message
     for db in DATABASES:
         ic.start(db, HOSTS[0])
         wait_for(lambda db=db: ic.leader(db), 10)
