@@ -15,6 +15,7 @@ from ovnmesh.model.reading import observe_interconnect, observe_northbound, obse
 from ovnmesh.plan.leave import plan_leave
 from ovnmesh.plan.operations import Db
 from ovnmesh.plan.site import Plan, plan_site
+from ovnmesh.plan.transit import Step
 
 
 class Mesh:
@@ -249,13 +250,15 @@ class Site:
 
     def settle(self, desired: Desired, rounds: int = 12) -> Plan:
         """Pass after pass with ovn-ic and agents in between, until nothing changes."""
+        ripe: frozenset[Step] = frozenset()
         for _ in range(rounds):
-            plan = plan_site(desired, self.observed)
+            plan = plan_site(desired, self.observed, ripe)
+            ripe = plan.ripe  # as much time has passed by the next pass as anything needs
             self.apply(plan)
             if plan.run_ovn_ic:
                 self.agents()
                 self.ovn_ic()
-            idle = not plan.batches and not plan.waiting
+            idle = not plan.batches and not plan.waiting and not plan.ripe
             if idle and not plan_site(desired, self.observed).batches:
                 return plan
         raise AssertionError(f"does not settle: {plan.batches}")

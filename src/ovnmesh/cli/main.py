@@ -22,6 +22,7 @@ COMMANDS = {
     "route": ("ovnmesh.cli.change", "route_app"),
     "leave": ("ovnmesh.cli.change", "leave"),
     "forget": ("ovnmesh.cli.change", "forget"),
+    "transit-switch": ("ovnmesh.cli.transit_switch", "app"),
     "nbctl": ("ovnmesh.cli.passthrough", "nbctl"),
     "sbctl": ("ovnmesh.cli.passthrough", "sbctl"),
     "icnbctl": ("ovnmesh.cli.passthrough", "icnbctl"),

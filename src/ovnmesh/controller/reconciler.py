@@ -18,6 +18,7 @@ from ovnmesh.controller.ic_access import IcAccess
 from ovnmesh.controller.intent import Intent, decide_intent
 from ovnmesh.controller.ovn_ic import OvnIc, OvnIcArguments
 from ovnmesh.controller.settings import ControllerSettings
+from ovnmesh.controller.settling import Settling
 from ovnmesh.controller.site_access import SiteAccess
 from ovnmesh.controller.status import plan_status
 from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, StalePlan
@@ -69,6 +70,7 @@ class Reconciler:
         self._ovn_ic = OvnIc(settings.run_dir, self.wake)
         self._told: frozenset[Finding] = frozenset()
         self._told_state = ""
+        self._settling = Settling()
         self._leaving_since: float | None = None
         self._backoff_s = 0.0
         self._turned_s = time.monotonic()
@@ -228,6 +230,9 @@ class Reconciler:
             return None, PassReport(self._told_state, tuple(self._told), input_ok=intent.input_ok)
         plan = self._plan(intent, observed)
         delay = self._apply(plan)
+        soon = self._settling.note(plan.ripe)
+        if soon is not None:
+            delay = min(soon, delay) if delay is not None else soon
         findings = (*intent.findings, *moved, *plan.findings)
         state = "refused" if plan.refused else "leaving" if intent.leave else "joined"
         if plan.batches or plan.waiting:
@@ -248,7 +253,7 @@ class Reconciler:
     def _plan(self, intent: Intent, observed: Observed) -> Plan:
         if intent.desired is not None:
             self._leaving_since = None
-            return plan_site(intent.desired, observed)
+            return plan_site(intent.desired, observed, self._settling.settled())
         now = time.monotonic()
         if self._leaving_since is None:
             self._leaving_since = now
