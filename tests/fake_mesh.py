@@ -229,6 +229,8 @@ class Site:
         ]
         if options.get(keys.ROUTE_ADV) == "true":
             for port in transit:
+                if all(cidr.startswith("fe80:") for cidr in port["networks"]):
+                    continue  # no next hop to advertise, or none that anybody learns
                 for row in nb["Logical_Router_Port"].values():
                     for cidr in row["networks"]:
                         prefix = parse_prefix(cidr)

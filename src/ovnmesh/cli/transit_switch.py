@@ -147,8 +147,8 @@ def add(
             mesh.apply("put a transit switch back into service", mark)
         _wait(lambda: _not_in_service(name, mesh.read()), timeout, step, "in service")
         done = mesh.find(name)
-    subnet = ",".join(done.subnets) if done else ""
-    output.stderr().print(f"transit switch {name} ({subnet}) is in service at every site")
+    where = f" ({','.join(done.subnets)})" if done else ""
+    output.stderr().print(f"transit switch {name}{where} is in service at every site")
 
 
 @app.command(epilog="Example: ovnmesh transit-switch remove ts1")
