@@ -48,14 +48,21 @@ class Mesh:
             address=address,
         )
 
-    def route(self, zone: str, prefix: str, held: bool = False, ts: str = "ts") -> str:
+    def route(
+        self,
+        zone: str,
+        prefix: str,
+        held: bool = False,
+        ts: str = "ts",
+        nexthop: str = "169.254.100.9",
+    ) -> str:
         return self.ic.add(
             Db.IC_SB,
             "Route",
             transit_switch=ts,
             availability_zone=zone,
             ip_prefix=prefix,
-            nexthop="169.254.100.9",
+            nexthop=nexthop,
             origin="connected",
             external_ids={keys.HELD: "x"} if held else {},
         )
@@ -229,8 +236,8 @@ class Site:
         ]
         if options.get(keys.ROUTE_ADV) == "true":
             for port in transit:
-                if all(cidr.startswith("fe80:") for cidr in port["networks"]):
-                    continue  # no next hop to advertise, or none that anybody learns
+                if all(cidr.startswith("100::") for cidr in port["networks"]):
+                    continue  # no next hop to advertise
                 for row in nb["Logical_Router_Port"].values():
                     for cidr in row["networks"]:
                         prefix = parse_prefix(cidr)

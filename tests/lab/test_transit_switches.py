@@ -14,6 +14,7 @@ import pytest
 
 from meshlab import MeshLab, eventually, lossless_test
 from ovnmesh import ovn_keys as keys
+from ovnmesh.lab.network import POD_MTU_BYTES
 
 pytestmark = [pytest.mark.root, lossless_test]
 
@@ -161,7 +162,8 @@ def test_controller_killed_in_the_middle(mesh: MeshLab, what: str) -> None:
         mesh.ovnmesh("transit-switch", "add", "ts1")
     with mesh.lossless(*PAIRS):
         command = start(mesh, what, "ts1")
-        eventually(lambda: {"warming", "draining"} & set(switches(mesh).get("ts1", {}).values()))
+        begun = {"add": "ts1-az1", "remove": keys.DRAINING}[what]
+        eventually(lambda: begun in mesh.ic_text())
         mesh.runner.fault_kill("az1", "controller")
         mesh.runner.fault_kill("az1", "controller", heal=True)
         assert command.wait(60) == 0, command.stderr
@@ -181,32 +183,41 @@ def test_switch_that_site_joins_late_is_not_used_too_early(mesh: MeshLab) -> Non
     assert switches(mesh)["ts1"] == IN_SERVICE
 
 
-def test_first_fragment_learns_the_mtu(mesh: MeshLab) -> None:
+def set_pod_mtu(mesh: MeshLab, name: str, mtu_bytes: int) -> None:
+    site = mesh.runner.lab.site(name.split("/")[0])
+    pod = site.pod(name.split("/")[1])
+    ends = ((pod.netns, "eth0"), (site.node(pod.node).netns, pod.host_ifname))
+    for netns, link in ends:
+        command = ["ip", "-n", netns, "link", "set", link, "mtu", str(mtu_bytes)]
+        subprocess.run(command, check=True)
+
+
+def test_sender_of_large_packets_learns_the_mtu(mesh: MeshLab) -> None:
     """1500 bytes with "do not fragment" are answered, not lost in silence."""
     for site in mesh.names:
-        for name in mesh.tool("ovn-sbctl", site, "--bare", "--columns=name", "list",
-                              "Chassis_Private").split():  # fmt: skip
-            mesh.tool("ovn-sbctl", site, "set", "Chassis_Private", name,
-                      f"external_ids:{keys.TUNNEL_MTU}=1442")  # fmt: skip
-    key = f"options:{keys.GATEWAY_MTU}"
+        names = mesh.tool("ovn-sbctl", site, "--bare", "--columns=name", "list", "Chassis_Private")
+        for name in names.split():
+            value = f"external_ids:{keys.TUNNEL_MTU}=1442"
+            mesh.tool("ovn-sbctl", site, "set", "Chassis_Private", name, value)
     for site in mesh.names:
-        get = ("--if-exists", "get", "Logical_Router_Port", f"{site}-ts", key)
-        eventually(lambda s=site, g=get: "1442" in mesh.nbctl(s, *g))
-    interface = mesh.runner.run_in("az1/pod1", ["ip", "-br", "link"])
-    name = next(line.split()[0] for line in interface.splitlines() if not line.startswith("lo"))
-    mtu = mesh.runner.run_in("az1/pod1", ["cat", f"/sys/class/net/{name.split('@')[0]}/mtu"])
-    mesh.runner.run_in("az1/pod1", ["ip", "link", "set", name.split("@")[0], "mtu", "1500"])
+        get = ("--if-exists", "get", "Logical_Router_Port", f"{site}-ts")
+        wanted = (*get, f"options:{keys.GATEWAY_MTU}")
+        eventually(lambda s=site, w=wanted: "1442" in mesh.nbctl(s, *w))
+    target = mesh.runner.address_of("az2/pod2")
+    netns = mesh.runner.netns_of("az1/pod1")
+
+    def ping(size: int) -> str:
+        words = ["ping", "-n", "-M", "do", "-s", str(size), "-c", "1", "-W", "1", target]
+        command = ["ip", "netns", "exec", netns, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    set_pod_mtu(mesh, "az1/pod1", 1500)
+    set_pod_mtu(mesh, "az2/pod2", 1500)
     try:
-        target = mesh.runner.address_of("az2/pod2")
-
-        def learned() -> bool:
-            ping = ["ping", "-n", "-M", "do", "-s", "1472", "-c", "1", "-W", "1", target]
-            command = ["ip", "netns", "exec", mesh.runner.netns_of("az1/pod1"), *ping]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            return "mtu = 1442" in done.stdout or "mtu=1442" in done.stdout + done.stderr
-
-        eventually(learned, what="Frag needed, mtu 1442")
+        eventually(lambda: "mtu = 1442" in ping(1500 - 28), what="Frag needed, mtu = 1442")
         assert "mtu 1442" in mesh.runner.run_in("az1/pod1", ["ip", "route", "get", target])
+        eventually(lambda: "1 received" in ping(1442 - 28))
     finally:
-        words = ["ip", "link", "set", name.split("@")[0], "mtu", mtu.strip()]
-        mesh.runner.run_in("az1/pod1", words)
+        mesh.runner.run_in("az1/pod1", ["ip", "route", "flush", "cache"])
+        set_pod_mtu(mesh, "az1/pod1", POD_MTU_BYTES)
+        set_pod_mtu(mesh, "az2/pod2", POD_MTU_BYTES)

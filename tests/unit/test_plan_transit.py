@@ -15,7 +15,7 @@ from ovnmesh.plan.operations import Db
 from ovnmesh.plan.site import Plan, plan_site
 from ovnmesh.plan.transit import REMOVE, SERVE, is_parked, members, parking_network, without_other
 
-PARKED = "fe80::"
+PARKED = "100::"
 
 
 def bind(*sites: Site) -> None:
@@ -125,7 +125,7 @@ def test_port_that_ovn_ic_has_not_published_is_not_ripe(site: Site) -> None:
     ("address", "ripe"),
     [
         ("00:00:00:50:ac:8c 169.254.101.45/24", False),
-        ("00:00:00:50:ac:8c fe80::200:ff:fe50:ac8c/64", True),
+        ("00:00:00:50:ac:8c 100::50:ac8c/128", True),
     ],
 )
 def test_other_sites_port_in_service_must_be_bound_a_parked_one_need_not(
@@ -175,6 +175,8 @@ def test_advertised_routes_hold_the_removal_up(site: Site) -> None:
     drain(site, "ts1")
     step(site, settled=False)
     (zone,) = site.mesh.ic.tables[Db.IC_SB]["Availability_Zone"]
+    site.mesh.route(zone, "fd00:10:16::/112", ts="ts1", nexthop="100::50:ac8c")
+    assert plan_site(wish(), site.observed).ripe == {(REMOVE, "ts1")}
     site.mesh.route(zone, "10.16.0.0/16", ts="ts1")
     assert plan_site(wish(), site.observed).ripe == frozenset()
 
@@ -214,8 +216,8 @@ def test_leaving_from_a_parked_port_leaves_nothing(site: Site) -> None:
     assert not site.observed.ic.transit_switches["ts1"].claims
 
 
-def test_parking_network_is_the_one_ovn_makes_of_the_mac() -> None:
-    assert parking_network("0a:1d:9d:c8:8a:0c") == "fe80::81d:9dff:fec8:8a0c/64"
+def test_parking_network_is_a_discarded_address_of_the_mac() -> None:
+    assert parking_network("0a:1d:9d:c8:8a:0c") == "100::a1d:9dc8:8a0c/128"
     mac = "0A:1D:9D:C8:8A:0C"
     port = RouterPort("u", "p", mac, (parking_network(mac),), frozenset(), {})
     assert is_parked(port)

@@ -1,10 +1,11 @@
 """The life of a transit switch at one site: warming, in service, draining.
 
 Called by `plan.site`, and by commands that say how far sites have got. A router port that is there
-but must not carry traffic is *parked*: its only network is the link-local one of its MAC. Then
-ovn-ic has no next hop to advertise for it, and northd finds no way to next hops on the switch, so
-that neither side sends by it; it still receives, which loses nothing (docs/adr/0018). Everything
-else of the port is as in service: rows, binding, tunnels, flows. Must not write anything.
+but must not carry traffic is *parked*: its only network is one address that nobody routes to. Then
+ovn-ic has no next hop to advertise for it that anybody can reach, and northd finds no way to next
+hops on the switch, so that neither side sends by it; it still receives, which loses nothing
+(docs/adr/0018). Everything else of the port is as in service: rows, binding, tunnels, flows.
+Must not write anything.
 """
 
 import ipaddress
@@ -16,6 +17,8 @@ from ovnmesh.plan.addressing import Endpoint, decode_endpoint
 #: A step that a site takes once it has been possible for a while: (what, transit switch).
 Step = tuple[str, str]
 SERVE, REMOVE = "serve", "remove"
+#: Addresses that no network has (RFC 6666).
+DISCARD = ipaddress.IPv6Network("100::/64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +37,17 @@ class Stages:
 
 
 def park(endpoint: Endpoint) -> Endpoint:
-    """The endpoint of a parked port: same MAC, and no address but the MAC's link-local one."""
+    """The endpoint of a parked port: same MAC, and no address but the one for parking."""
     return Endpoint(endpoint.mac, (parking_network(endpoint.mac),))
 
 
 def parking_network(mac: str) -> str:
-    """The link-local network of a MAC (RFC 4291, appendix A), which OVN gives every port anyway."""
+    """An address of the discard prefix (RFC 6666) with the MAC as its end; in nobody's network.
+
+    Not a link-local one: ovn-ic 23.03 would add and delete IPv6 routes by way of it without end.
+    """
     octets = bytes.fromhex(mac.replace(":", ""))
-    host = bytes((octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]))
-    return f"{ipaddress.IPv6Address(bytes((0xFE, 0x80, *bytes(6))) + host)}/64"
+    return f"{DISCARD.network_address + int.from_bytes(octets, 'big')}/128"
 
 
 def is_parked(port: RouterPort | IcPort) -> bool:
@@ -113,19 +118,19 @@ def awaited(ts: str, observed: Observed) -> tuple[str, ...]:
 
 
 def _is_withdrawn(ts: str, observed: Observed) -> bool:
-    """Whether nothing is advertised by way of our port any more; IPv6 goes on, for nobody to use.
+    """Whether nothing that others could use is advertised by way of our port any more.
 
-    ovn-ic advertises IPv6 prefixes with the link-local next hop, which no ovn-ic learns.
+    IPv6 prefixes still are, with the parking address as next hop.
     """
     return not any(
-        route.ts == ts and route.az == observed.nb.name and not _is_link_local(route.nexthop)
+        route.ts == ts and route.az == observed.nb.name and not _is_discarded(route.nexthop)
         for route in observed.ic.routes
     )
 
 
-def _is_link_local(address: str) -> bool:
+def _is_discarded(address: str) -> bool:
     try:
-        return ipaddress.IPv6Address(address).is_link_local
+        return ipaddress.IPv6Address(address) in DISCARD
     except ValueError:
         return False
 
