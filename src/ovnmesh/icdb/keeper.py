@@ -17,6 +17,7 @@ from ovnmesh.icdb.backup import read_server
 from ovnmesh.icdb.child import Child
 from ovnmesh.icdb.files import IC_NB, IC_SB, Database, backup_database, run_tool, version_key
 from ovnmesh.icdb.founding import raft_address, raft_port
+from ovnmesh.icdb.ports import parse_raft_address
 from ovnmesh.icdb.rendezvous import Invitation, Waiting, invite, look
 from ovnmesh.icdb.settings import Cluster, Settings
 from ovnmesh.icdb.status import NoCluster, Status, call, control_socket, read_status
@@ -135,7 +136,11 @@ class Keeper:
     def _welcome(self, child: Child, status: Status, node: Address, port: int) -> None:
         """Invite a node that waits, having removed the server that it was."""
         address = raft_address(node, port)
-        before = [member for member in status.members if member.address == address]
+        before = [
+            member
+            for member in status.members
+            if parse_raft_address(member.address) == (node, port)
+        ]
         if any(member.connected for member in before):
             return
         waiting = look(node, port)
