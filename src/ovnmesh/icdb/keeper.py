@@ -109,8 +109,9 @@ class Keeper:
                     self._welcome(child, status, node, port)
             everybody = all(member.connected for member in status.members)
             if child.db not in self._current and everybody:
-                self._upgrade(child)
+                # Once, well or not: each attempt leaves a copy.
                 self._current.add(child.db)
+                self._upgrade(child)
         return status.serves
 
     def _explain(self, child: Child, status: Status) -> None:
