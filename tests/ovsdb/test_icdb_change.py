@@ -97,7 +97,7 @@ def test_standalone_files_on_a_node_that_joins_are_refused(cluster):
     node.start()
     node.stop()
     cluster.spawn(2)
-    assert node.process.wait(10) == 1
+    assert node.process.wait(30) == 1
     assert "found a standalone database; expected none, or a member of the cluster" in node.output()
 
 
