@@ -149,6 +149,19 @@ def test_another_first_gateway_leads_once_it_may() -> None:
     assert gateways.order() == ["n2", "gw", "n1"]
 
 
+def test_a_chassis_that_is_gone_leaves_the_others() -> None:
+    gateways = Gateways(wish("az1", "gw", "n1", "n2"))
+    chassis = gateways.site.db.tables[Db.SB]["Chassis"]
+    gone = next(uuid for uuid, row in chassis.items() if row["hostname"] == "gw")
+    gateways.bind("ts", "n1")
+    row = chassis.pop(gone)
+    gateways.settle()
+    assert gateways.order() == ["n1", "n2"]
+    chassis[gone] = {**row, "name": "chassis-gw-again"}  # the node comes back, registered anew
+    gateways.settle()
+    assert gateways.order() == ["n1", "gw-again", "n2"]
+
+
 def test_with_preempt_the_first_leads_again_once_the_active_one_hears_it() -> None:
     gateways = Gateways(wish("az1", "gw", "n1", gateways=PREEMPT))
     gateways.report("n1", **{"chassis-gw": False})

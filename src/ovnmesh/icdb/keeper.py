@@ -17,9 +17,10 @@ from ovnmesh.icdb.backup import read_server
 from ovnmesh.icdb.child import Child
 from ovnmesh.icdb.files import IC_NB, IC_SB, Database, backup_database, run_tool, version_key
 from ovnmesh.icdb.founding import raft_address, raft_port
+from ovnmesh.icdb.ports import parse_raft_address
 from ovnmesh.icdb.rendezvous import Invitation, Waiting, invite, look
 from ovnmesh.icdb.settings import Cluster, Settings
-from ovnmesh.icdb.status import Status, call, control_socket, read_status
+from ovnmesh.icdb.status import NoCluster, Status, call, control_socket, read_status
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +86,11 @@ class Keeper:
 
     def _keep(self, child: Child) -> bool:
         """Do what is to be done for one database; says whether it has a leader."""
-        status = read_status(self._settings.folders.run, child.db)
-        if status.state.startswith("disconnected"):
-            self._explain(child, status)
-        if status.state == "left cluster":
+        try:
+            status = read_status(self._settings.folders.run, child.db)
+        except NoCluster:
+            status = None
+        if status is None or status.state == "left cluster":
             file = child.db.file(self._settings.folders.data)
             self._on_removed(
                 f"{child.db.schema}: this server was removed from its cluster (member remove); "
@@ -96,6 +98,8 @@ class Keeper:
             )
             self._stop.set()
             return False
+        if status.state.startswith("disconnected"):
+            self._explain(child, status)
         if status.role != "leader":
             self._current.discard(child.db)
         else:
@@ -105,8 +109,9 @@ class Keeper:
                     self._welcome(child, status, node, port)
             everybody = all(member.connected for member in status.members)
             if child.db not in self._current and everybody:
-                self._upgrade(child)
+                # Once, well or not: each attempt leaves a copy.
                 self._current.add(child.db)
+                self._upgrade(child)
         return status.serves
 
     def _explain(self, child: Child, status: Status) -> None:
@@ -132,7 +137,11 @@ class Keeper:
     def _welcome(self, child: Child, status: Status, node: Address, port: int) -> None:
         """Invite a node that waits, having removed the server that it was."""
         address = raft_address(node, port)
-        before = [member for member in status.members if member.address == address]
+        before = [
+            member
+            for member in status.members
+            if parse_raft_address(member.address) == (node, port)
+        ]
         if any(member.connected for member in before):
             return
         waiting = look(node, port)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ovnmesh.errors import ConfigError, IcDbError, Problem
 from ovnmesh.icdb.files import DATABASES, Database
-from ovnmesh.icdb.status import Member, Status, call, control_socket, read_status
+from ovnmesh.icdb.ports import parse_raft_address
+from ovnmesh.icdb.status import Member, NoCluster, Status, call, control_socket, read_status
 
 _COMMIT_S = 15.0
 _POLL_S = 0.1
@@ -89,7 +90,10 @@ def remove_member(run_dir: Path, db: Database, member: Member, step: Callable[[s
     call(control_socket(run_dir, db), "cluster/kick", db.schema, member.server)
     deadline = time.monotonic() + _COMMIT_S
     while time.monotonic() < deadline:
-        servers = [other.server for other in read_status(run_dir, db).members]
+        try:
+            servers = [other.server for other in read_status(run_dir, db).members]
+        except NoCluster:
+            return  # it was the server of this node
         if member.server not in servers:
             return
         time.sleep(_POLL_S)
@@ -102,12 +106,10 @@ def remove_member(run_dir: Path, db: Database, member: Member, step: Callable[[s
 def _is_meant(member: Member, name: str) -> bool:
     if len(name) >= 4 and (member.server.startswith(name) or name.startswith(member.server)):
         return True
-    endpoint = member.address.partition(":")[2]
-    if name in (member.address, endpoint):
+    if name in (member.address, member.address.partition(":")[2]):
         return True
+    endpoint = parse_raft_address(member.address)
     try:
-        return ipaddress.ip_address(name) == ipaddress.ip_address(
-            endpoint.rpartition(":")[0].strip("[]")
-        )
+        return endpoint is not None and ipaddress.ip_address(name) == endpoint[0]
     except ValueError:
         return False

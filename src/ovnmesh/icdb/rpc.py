@@ -12,7 +12,6 @@ from typing import Any
 
 from ovnmesh.errors import IcDbError
 
-
 Where = Path | tuple[str, int]
 
 
