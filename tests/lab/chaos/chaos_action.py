@@ -25,6 +25,7 @@ class Action:
         dead: ``SITE/NODE`` whose own pods lose traffic: they are not watched.
         near: nodes that are disturbed, and so say nothing about the machine's own noise.
         gateways: gateways the site is left with, where it is fewer than before.
+        last: it is undone when everything else is healed.
     """
 
     what: str
@@ -34,6 +35,7 @@ class Action:
     dead: frozenset[str] = field(default=frozenset())
     near: frozenset[str] = field(default=frozenset())
     gateways: int = 2
+    last: bool = False
 
 
 Maker = Callable[[ChaosLab, Random, Bound], Action]

@@ -77,6 +77,7 @@ FAULTS = {
 CHANGES = {
     "gw-nodes": Bound(500, "planned switch, if the first is another one", moves=True),
     "gateway-mode": Bound(500, "planned switch", moves=True),
+    "gateway-preempt and back": Bound(500, "planned switch, if another one serves", moves=True),
     "bfd timers": Bound(0, "sessions stay up"),
     "auto-route off and on": Bound(0, "routes are withdrawn in between", lasts=True),
     "Subnet added and deleted": Bound(0, "nobody else's rows"),
@@ -85,6 +86,7 @@ CHANGES = {
     "gateway drain": Bound(500, "planned switch", moves=True),
     "gateway prefer": Bound(500, "planned switch", moves=True),
     "gateway reset": Bound(500, "planned switch", moves=True),
+    "transit switch added and removed": Bound(0, "ports are parked until they can carry traffic"),
     "leave and join": Bound(0, "the site is disconnected in between", lasts=True),
     "storm": Bound(0, "anything, every 0.2 s, and the controller killed", lasts=True),
 }

@@ -32,7 +32,7 @@ def edit(lab: ChaosLab, site: str, bound: Bound, **changes: str) -> Action:
 
 def edit_and_back(lab: ChaosLab, site: str, bound: Bound, **changes: str) -> Action:
     """A change that is reverted."""
-    before = {key: lab.config(site)[key.replace("_", "-")] for key in changes}
+    before = {key: lab.config(site).get(key.replace("_", "-"), "false") for key in changes}
     action = edit(lab, site, bound, **changes)
     return Action(action.what, bound, action.do, lambda: lab.configure(site, **before))
 
@@ -50,9 +50,14 @@ def gateway_mode(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
     return edit(lab, site, bound, gateway_mode=mode)
 
 
+def preempt(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
+    return edit_and_back(lab, dice.choice(lab.names), bound, gateway_preempt="true")
+
+
 def bfd_timers(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
     site = dice.choice(lab.names)
-    timer = dice.choice(["100", "150", "200"])
+    was = lab.config(site).get("bfd-min-rx", "100")
+    timer = dice.choice([timer for timer in ("100", "150", "200") if timer != was])
     return edit(lab, site, bound, bfd_min_rx=timer, bfd_min_tx=timer)
 
 
@@ -97,17 +102,34 @@ def bad_input(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
     return Action(action.what, bound, action.do, lambda: lab.write_config(site, good))
 
 
+def command(lab: ChaosLab, *words: str) -> str:
+    """Run ``ovnmesh``; a wish that cannot be fulfilled is refused in plain words."""
+    done = lab.ovnmesh(*words, check=False)
+    assert done.returncode in (0, 1, 2), done
+    assert "Traceback" not in done.stderr, done.stderr
+    return f"exit status {done.returncode}: {' '.join(done.stderr.split())}"
+
+
 def gateway_command(lab: ChaosLab, bound: Bound, *words: str, undo: str = "") -> Action:
-    """Run ``ovnmesh gateway``; a wish that cannot be fulfilled is refused in plain words."""
+    undoing = (lambda: command(lab, "gateway", undo, *words[1:])) if undo else nothing
+    return Action(
+        f"ovnmesh gateway {' '.join(words)}",
+        bound,
+        lambda: command(lab, "gateway", *words),
+        undoing,
+        last=True,
+    )
 
-    def run(*words: str) -> str:
-        done = lab.ovnmesh("gateway", *words, check=False)
-        assert done.returncode in (0, 1, 2), done
-        assert "Traceback" not in done.stderr, done.stderr
-        return f"exit status {done.returncode}: {' '.join(done.stderr.split())}"
 
-    undoing = (lambda: run(undo, *words[1:])) if undo else nothing
-    return Action(f"ovnmesh gateway {' '.join(words)}", bound, lambda: run(*words), undoing)
+def transit_switch(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
+    name = f"ts{dice.randrange(5, 10)}"
+    return Action(
+        f"ovnmesh transit-switch add {name}",
+        bound,
+        lambda: command(lab, "transit-switch", "add", name, "--timeout", "10"),
+        lambda: command(lab, "transit-switch", "remove", name, "--timeout", "30"),
+        last=True,
+    )
 
 
 def drain(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
@@ -165,6 +187,7 @@ def storm(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
 CHANGES: dict[str, Maker] = {
     "gw-nodes": gw_nodes,
     "gateway-mode": gateway_mode,
+    "gateway-preempt and back": preempt,
     "bfd timers": bfd_timers,
     "auto-route off and on": auto_route,
     "Subnet added and deleted": subnet,
@@ -173,6 +196,7 @@ CHANGES: dict[str, Maker] = {
     "gateway drain": drain,
     "gateway prefer": prefer,
     "gateway reset": reset,
+    "transit switch added and removed": transit_switch,
     "leave and join": leave_and_join,
     "storm": storm,
 }

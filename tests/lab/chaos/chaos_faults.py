@@ -2,7 +2,7 @@
 
 from random import Random
 
-from chaos_action import Action, Maker, tolerant
+from chaos_action import Action, Maker, nothing, tolerant
 from chaos_bounds import Bound
 from chaos_lab import ChaosLab
 from ovnmesh.icdb import files as icdb_files
@@ -11,12 +11,12 @@ from ovnmesh.lab import daemons
 
 def kill(lab: ChaosLab, place: str, daemon: str, bound: Bound, **touched: frozenset[str]) -> Action:
     def heal() -> None:
-        # Its controller starts it again by itself.
-        if daemon != "ovn-ic":
-            lab.runner.fault_kill(place, daemon, heal=True)
+        lab.runner.fault_kill(place, daemon, heal=True)
 
+    # The controller starts its ovn-ic again by itself.
+    undo = nothing if daemon == "ovn-ic" else heal
     strike = tolerant(lambda: lab.runner.fault_kill(place, daemon))
-    return Action(f"kill -9 {place} {daemon}", bound, strike, heal, **touched)
+    return Action(f"kill -9 {place} {daemon}", bound, strike, undo, **touched)
 
 
 def of_control(daemon: str) -> Maker:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from chaos_action import Action
+from chaos_action import Action, nothing
 from chaos_bounds import CHANGES as CHANGE_BOUNDS
 from chaos_bounds import FAULTS as FAULT_BOUNDS
 from chaos_bounds import USUAL_BFD_MS, Bound, allowed_ms
@@ -118,8 +118,11 @@ class ChaosRun:
                 self._act(action.what, action.do)
                 time.sleep(step.pause_s)
             time.sleep(step.hold_s)
-            for action in reversed(actions):
-                self._act(f"heal: {action.what}", action.undo)
+            actions.reverse()
+            actions.sort(key=lambda action: action.last)
+            for action in actions:
+                if action.undo is not nothing:
+                    self._act(f"undo: {action.what}", action.undo)
             window_ms = (time.monotonic() - began) * 1000
             lab.settle()
         slower_ms = max(slower_ms, lab.bfd_ms() - USUAL_BFD_MS)
