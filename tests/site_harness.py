@@ -24,7 +24,7 @@ metadata:
 data:
   enable-ic: "{enable}"
   az-name: "{az}"
-  ic-db-host: "127.0.0.1"
+  ic-db-host: "{hosts}"
   ic-nb-port: "{nb}"
   ic-sb-port: "{sb}"
   gw-nodes: "{gw}"
@@ -49,7 +49,7 @@ class Ic:
             },
         )
         self.sb.transact({"op": "insert", "table": "IC_SB_Global", "row": {}})
-        self.ports = {"nb": self.nb.listen(), "sb": self.sb.listen()}
+        self.ports = {"nb": self.nb.listen(), "sb": self.sb.listen(), "hosts": "127.0.0.1"}
 
 
 class SiteUnderTest:

@@ -8,6 +8,7 @@ from ovnmesh.errors import ConfigError, IcDbError
 from ovnmesh.icdb.settings import Folders, TransitSwitch, parse_settings
 from ovnmesh.icdb.switches import plan_switches
 
+NODES = {"NODE_IPS": "10.0.0.1, 10.0.0.2,10.0.0.3"}
 FOLDERS = Folders(Path("/data"), Path("/run"), None)
 
 
@@ -78,8 +79,16 @@ def test_protocol_follows_the_subnet():
         ({"ts_cidr": "10.0.0.0/24", "protocol": "dual"}, {}, "--ts-cidr", 'protocol "dual"'),
         ({"ts_cidr": "255.255.255.0/24", "ts_count": "2"}, {}, "--ts-cidr", "do not suffice"),
         ({"protocol": "IPv4"}, {}, "--protocol", '"ipv4", "ipv6" or "dual"'),
-        ({}, {"NODE_IPS": "10.0.0.1, 10.0.0.2"}, "NODE_IPS (environment)", "not offered yet"),
-        ({}, {"LEADER_IP": "10.0.0.1"}, "LEADER_IP (environment)", "not offered yet"),
+        ({}, NODES, "--address", "which of the nodes 10.0.0.1, 10.0.0.2, 10.0.0.3"),
+        ({"address": "10.0.0.4"}, NODES, "NODE_IPS (environment)", "own address, 10.0.0.4"),
+        ({"address": "10.0.0.4", "nodes": "10.0.0.1"}, {}, "--nodes", "own address, 10.0.0.4"),
+        ({"address": "10.0.0.1", "leader": "10.0.0.9"}, NODES, "--leader", "one of the nodes"),
+        ({}, {"LEADER_IP": "10.0.0.1"}, "LEADER_IP (environment)", "name all nodes"),
+        ({"leader": "gw"}, {}, "--leader", "IPv4 or IPv6"),
+        ({"nodes": "10.0.0.1,gw"}, {}, "--nodes", '"gw"'),
+        ({"nodes": "fd00::1,fd00:0::1"}, {}, "--nodes", "each node once"),
+        ({"address": "10.0.0.1", "nb_raft_port": "6646"}, NODES, "--nb-raft-port", "different"),
+        ({"address": "10.0.0.1", "election_timer": "99"}, NODES, "--election-timer", "100"),
         ({}, {"ENABLE_SSL": "true"}, "ENABLE_SSL (environment)", "TLS is not offered yet"),
     ],
 )
@@ -89,6 +98,27 @@ def test_wrong_setting(flags, env, where, text):
     (problem,) = caught.value.problems
     assert problem.where == where
     assert text in str(problem)
+
+
+def test_cluster_of_the_documents():
+    """They name no LEADER_IP on the leader itself."""
+    for own in ("10.0.0.1", "10.0.0.2"):
+        env = NODES | {"LOCAL_IP": own} | ({"LEADER_IP": "10.0.0.1"} if own != "10.0.0.1" else {})
+        cluster = settings_of(env).cluster
+        assert [str(node) for node in cluster.nodes] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+        assert str(cluster.leader) == "10.0.0.1"
+        assert (cluster.nb_raft_port, cluster.sb_raft_port) == (6647, 6648)
+
+
+def test_flags_of_a_cluster_win_over_the_environment():
+    env = NODES | {"LOCAL_IP": "10.0.0.1", "LEADER_IP": "10.0.0.3"}
+    settings = settings_of(env, address="fd00::1", nodes="fd00::2,fd00::1", leader="fd00::2")
+    assert str(settings.cluster.leader) == "fd00::2"
+
+
+@pytest.mark.parametrize("env", [{}, {"NODE_IPS": "10.0.0.1"}, {"LEADER_IP": "10.0.0.1"}])
+def test_one_node_serves_alone(env):
+    assert settings_of(env | {"LOCAL_IP": "10.0.0.1"}).cluster is None
 
 
 def test_plan_over_a_healthy_database_is_empty():

@@ -10,13 +10,32 @@ from typing import Annotated
 
 import typer
 
+from ovnmesh.cli.ic_db_backup import BACKUP_EXAMPLE, RESTORE_EXAMPLE, backup, restore
+from ovnmesh.cli.ic_db_member import member_app
+
+EXAMPLES = """Examples:
+
+ovnmesh ic-db --address 192.168.65.3 --ts-count 2
+
+ovnmesh ic-db --address 192.168.65.2 --nodes 192.168.65.1,192.168.65.2,192.168.65.3
+--leader 192.168.65.1
+"""
+
 # Where Kube-OVN keeps the files (`-v /etc/ovn/:/etc/ovn` in the documents).
 _DATA_DIR = Path("/etc/ovn")
 # Where OVN's tools look for the sockets (OVN_RUNDIR, ovn-ctl(8)).
 _RUN_DIR = Path("/run/ovn")
 
 
+app = typer.Typer(add_completion=False, invoke_without_command=True, pretty_exceptions_enable=False)
+app.command("backup", epilog=BACKUP_EXAMPLE)(backup)
+app.command("restore", epilog=RESTORE_EXAMPLE)(restore)
+app.add_typer(member_app, name="member")
+
+
+@app.callback(epilog=EXAMPLES)
 def ic_db(
+    ctx: typer.Context,
     data_dir: Annotated[
         Path, typer.Option(help="Database files; created, upgraded, kept.", resolve_path=True)
     ] = _DATA_DIR,
@@ -37,6 +56,37 @@ def ic_db(
     ] = None,
     sb_port: Annotated[
         str | None, typer.Option(metavar="PORT", help="TCP port of IC-SB (default: 6646).")
+    ] = None,
+    nodes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IP,IP,IP",
+            help="All nodes of a cluster, this one among them (environment: NODE_IPS; default: "
+            "none, serve alone).",
+        ),
+    ] = None,
+    leader: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IP",
+            help="The node that founds the cluster (environment: LEADER_IP; default: this one).",
+        ),
+    ] = None,
+    nb_raft_port: Annotated[
+        str | None,
+        typer.Option(metavar="PORT", help="TCP port of IC-NB's RAFT servers (default: 6647)."),
+    ] = None,
+    sb_raft_port: Annotated[
+        str | None,
+        typer.Option(metavar="PORT", help="TCP port of IC-SB's RAFT servers (default: 6648)."),
+    ] = None,
+    election_timer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MS",
+            help="Milliseconds until a lost leader is replaced, for a cluster that this node "
+            "founds (default: 500).",
+        ),
     ] = None,
     ts_name: Annotated[
         str | None,
@@ -72,8 +122,12 @@ def ic_db(
     Ends with 0 on SIGTERM or SIGINT, with 1 if the databases cannot be served or a server died,
     with 2 if a flag or environment variable is wrong.
 
-    Example: ovnmesh ic-db --address 192.168.65.3 --ts-count 2
+    With --nodes a member of a RAFT cluster of them. Without a command it serves; the commands below
+    look after databases that are served on this node.
     """
+    if ctx.invoked_subcommand is not None:
+        ctx.obj = run_dir
+        return
     import logging
 
     from ovnmesh.icdb.server import serve
@@ -85,6 +139,11 @@ def ic_db(
         "address": address,
         "nb-port": nb_port,
         "sb-port": sb_port,
+        "nodes": nodes,
+        "leader": leader,
+        "nb-raft-port": nb_raft_port,
+        "sb-raft-port": sb_raft_port,
+        "election-timer": election_timer,
         "ts-name": ts_name,
         "ts-count": ts_count,
         "ts-cidr": ts_cidr,

@@ -33,7 +33,7 @@ KUBECTL_FLAGS = {
 }
 TOOLS = ("nbctl", "sbctl", "icnbctl", "icsbctl")
 #: Commands that take a SITE, which in a pod can only be one; and how many words come before it.
-SITE_COMMANDS = {"routes": 1, "leave": 1, "route": 2, **dict.fromkeys(TOOLS, 1)}
+SITE_COMMANDS = {"routes": 1, "leave": 1, "route": 2, "gateway": 2, **dict.fromkeys(TOOLS, 1)}
 #: Commands that do not look at a cluster, and what to do instead.
 REFUSED = {
     "lab": "run `ovnmesh lab` where the lab is to be",

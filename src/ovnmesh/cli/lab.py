@@ -7,6 +7,7 @@ Called by `main`, which turns errors into messages and exit codes. Reads argumen
 import os
 import shlex
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,6 +52,13 @@ OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the 
 Heal = Annotated[bool, typer.Option("--heal", help="Mend instead of break.")]
 
 
+class IcDb(StrEnum):
+    """An interconnection database."""
+
+    NB = "nb"
+    SB = "sb"
+
+
 @app.callback()
 def _need_root() -> None:
     if os.geteuid() != 0:
@@ -76,6 +84,12 @@ def up(
         Path | None,
         typer.Option("--filename", "-f", metavar="FILE", help="A YAML topology instead."),
     ] = None,
+    ic_nodes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Nodes of the interconnection databases, a cluster if several. [default: 1]"
+        ),
+    ] = None,
     bare: Annotated[
         bool,
         typer.Option("--bare", help="OVN and ic-db only: no controllers, no agents."),
@@ -96,6 +110,7 @@ def up(
         "pods": pods,
         "ts_count": ts_count,
         "protocol": protocol,
+        "ic_nodes": ic_nodes,
     }
     if filename is None:
         chosen = {name: value for name, value in given.items() if value is not None}
@@ -147,7 +162,10 @@ def status(form: OutputForm = Output.TABLE, directory: Directory = _DIRECTORY) -
         return
     rows: list[tuple[str, ...]] = []
     ic = description["ic"]
-    rows.append(("ic", "databases", "", "", ic["netns"], _missing(ic["daemons"], ())))
+    for node in ic["nodes"]:
+        state = _missing(node["daemons"], ())
+        state += f", leads {' '.join(node['leads'])}" if node["leads"] else ""
+        rows.append(("", node["name"], "", node["address"], node["netns"], state))
     for site in description["sites"]:
         optional = ("controller", "ovn-ic", "agent") if description["bare"] else ()
         control = _missing(site["daemons"], optional)
@@ -178,7 +196,7 @@ def _missing(daemons: dict[str, list[int]], optional: tuple[str, ...]) -> str:
 def execute(
     target: Annotated[
         str,
-        typer.Argument(help="SITE/POD, SITE/NODE, SITE/control, ic or router."),
+        typer.Argument(help="SITE/POD, SITE/NODE, SITE/control, ic (ic1, ...) or router."),
     ],
     command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="What to run.")],
     directory: Directory = _DIRECTORY,
@@ -254,7 +272,9 @@ def env(site: SiteName, directory: Directory = _DIRECTORY) -> None:
 
 @fault_app.command("link", epilog="Example: ovnmesh lab fault link az1/az1-gw")
 def fault_link(
-    node: Annotated[str, typer.Argument(metavar="SITE/NODE")],
+    node: Annotated[
+        str, typer.Argument(metavar="SITE/NODE", help="SITE/NODE, or a node of the databases: ic1.")
+    ],
     heal: Heal = False,
     directory: Directory = _DIRECTORY,
 ) -> None:
@@ -265,7 +285,10 @@ def fault_link(
 @fault_app.command("kill", epilog="Example: ovnmesh lab fault kill az1/az1-gw ovs-vswitchd")
 def fault_kill(
     target: Annotated[
-        str, typer.Argument(metavar="SITE/NODE", help="SITE/NODE, SITE (its control node) or ic.")
+        str,
+        typer.Argument(
+            metavar="SITE/NODE", help="SITE/NODE, SITE (its control node), ic (all), or ic1, ..."
+        ),
     ],
     daemon: Annotated[
         str,
@@ -290,6 +313,29 @@ def fault_ic(
 ) -> None:
     """Cut a site, or all, off the interconnection databases; traffic between nodes goes on."""
     LabRunner.load(directory).fault_ic(site, heal=heal)
+
+
+@fault_app.command("ic-leader", epilog="Example: ovnmesh lab fault ic-leader --db nb")
+def fault_ic_leader(
+    db: Annotated[IcDb, typer.Option("--db", help="Whose leader.")] = IcDb.SB,
+    heal: Heal = False,
+    directory: Directory = _DIRECTORY,
+) -> None:
+    """Kill the node that leads an interconnection database; --heal starts all that do not run."""
+    killed = LabRunner.load(directory).fault_ic_leader(db.value, heal=heal)
+    if killed:
+        output.stdout().print(f"killed {killed}")
+
+
+@fault_app.command("path", epilog="Example: ovnmesh lab fault path az1/az1-gw az2/az2-gw")
+def fault_path(
+    one: Annotated[str, typer.Argument(metavar="PLACE", help="SITE/NODE, SITE/control or SITE.")],
+    other: Annotated[str, typer.Argument(metavar="PLACE", help="The same, or ic, ic1, ...")],
+    heal: Heal = False,
+    directory: Directory = _DIRECTORY,
+) -> None:
+    """Drop everything between two places, both ways, without a word; links stay up."""
+    LabRunner.load(directory).fault_path(one, other, heal=heal)
 
 
 @pod_app.command("add", epilog="Example: ovnmesh lab pod add az1/web --node az1-n1 --subnet prod")

@@ -6,15 +6,21 @@ leaves the previous ones in use. Must not write rows.
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable
 
 from ovnmesh.controller.intent import Intent
+from ovnmesh.controller.leadership import ELECTION_S, FOLLOW_AGAIN_S, leader_of
 from ovnmesh.controller.links import Links
+from ovnmesh.controller.ovn_ic import IcMembers
 from ovnmesh.model.finding import Finding
 from ovnmesh.model.observed import Interconnect
 from ovnmesh.model.reading import observe_interconnect
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
+from ovnmesh.ovsdb.members import Member, Members
+from ovnmesh.plan.operations import Db
 from ovnmesh.plan.site import Plan
 
 LOG = logging.getLogger(__name__)
@@ -31,6 +37,9 @@ class IcAccess:
         self._wake = wake
         self._current: Links | None = None
         self._next: Links | None = None
+        self._members: Members | None = None
+        self._lost_at: float | None = None
+        self._followed: dict[Db, tuple[Member, float]] = {}
 
     @property
     def databases(self) -> tuple[Database, Database] | None:
@@ -60,6 +69,51 @@ class IcAccess:
         """Why those in use do not answer."""
         return self._current.error if self._current is not None else ""
 
+    @property
+    def reason(self) -> str:
+        """What can be said about why those in use do not answer; "" if nothing."""
+        if self.error:
+            return self.error
+        for name, members in (("IC-NB", self.members.nb), ("IC-SB", self.members.sb)):
+            if len(members) > 1 and leader_of(members) is None:
+                return f"none of the {len(members)} members of {name} leads; a majority must run"
+        return ""
+
+    @property
+    def members(self) -> IcMembers:
+        """The servers of those in use: who answers, who leads."""
+        if self._members is None:
+            return IcMembers()
+        return IcMembers(self._members.of(Db.IC_NB), self._members.of(Db.IC_SB))
+
+    def follow_leaders(self) -> None:
+        """Send our own connections to the leaders, as soon as they are known."""
+        if self._current is None or not self._current.ready or self._current.live:
+            self._lost_at = None
+        elif self._lost_at is None:
+            self._lost_at = time.monotonic()
+        for database, leader in zip(self.databases or (), self.members.leaders, strict=False):
+            if leader is None:
+                continue
+            # Not again and again at once: a member that leads may refuse for a moment.
+            sent, at = self._followed.get(database.db, (None, 0.0))
+            if leader == sent and time.monotonic() < at + FOLLOW_AGAIN_S:
+                continue
+            if database.follow(leader.remote):
+                self._followed[database.db] = (leader, time.monotonic())
+
+    @property
+    def follow_again_s(self) -> float:
+        """Seconds after which `follow_leaders` should be called again while they do not answer."""
+        return FOLLOW_AGAIN_S if None not in self.members.leaders else math.inf
+
+    def election_s(self) -> float:
+        """Seconds for which silence may still be an election; 0 if it is none."""
+        members = self.members
+        if self._lost_at is None or max(len(members.nb), len(members.sb)) < 2:
+            return 0.0
+        return max(0.0, self._lost_at + ELECTION_S - time.monotonic())
+
     def open(self, intent: Intent) -> None:
         """Start connecting to what the configuration names."""
         wanted = (intent.ic_nb, intent.ic_sb)
@@ -77,7 +131,7 @@ class IcAccess:
             )
             self._next = Links(databases, self._wake)
         if self._current is None:
-            self._current, self._next = self._next, None
+            self._use_next()
 
     def try_move(self, plan_against: Callable[[Interconnect], Plan | None]) -> tuple[Finding, ...]:
         """Go over to the next databases once they are fit for this site.
@@ -101,8 +155,22 @@ class IcAccess:
         LOG.info("moving to the interconnection databases at %s", host)
         if self._current is not None:
             self._current.close()
-        self._current, self._next = self._next, None
+        self._use_next()
         return ()
+
+    def _use_next(self) -> None:
+        """Take the next databases into use and watch their members."""
+        self._close_members()
+        self._current, self._next = self._next, None
+        if self._current is not None:
+            nb, sb = self._current.databases
+            self._members = Members({Db.IC_NB: nb.remote, Db.IC_SB: sb.remote}, self._wake)
+
+    def _close_members(self) -> None:
+        members, self._members = self._members, None
+        self._followed.clear()
+        if members is not None:
+            members.close()
 
     def read(self) -> Interconnect:
         """What the databases in use hold.
@@ -118,6 +186,7 @@ class IcAccess:
             if links is not None:
                 links.close()
         self._current = self._next = None
+        self._close_members()
 
 
 def _read(links: Links) -> Interconnect:

@@ -11,10 +11,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ovnmesh.controller import leadership
+from ovnmesh.controller.leadership import Decision
 from ovnmesh.errors import ProcessError
+from ovnmesh.host.connections import tcp_peers
+from ovnmesh.ovsdb.members import Member
+from ovnmesh.ovsdb.remotes import endpoint_of
 
 LOG = logging.getLogger(__name__)
 
@@ -36,6 +41,19 @@ class OvnIcArguments:
     ic_sb: str
 
 
+@dataclass(frozen=True, slots=True)
+class IcMembers:
+    """The servers of the interconnection databases; none if they are not being watched."""
+
+    nb: tuple[Member, ...] = ()
+    sb: tuple[Member, ...] = ()
+
+    @property
+    def leaders(self) -> tuple[Member | None, Member | None]:
+        """Who leads each of them."""
+        return leadership.leader_of(self.nb), leadership.leader_of(self.sb)
+
+
 class OvnIc:
     """At most one ovn-ic process.
 
@@ -52,6 +70,10 @@ class OvnIc:
         self._started_at = 0.0
         self._backoff_s = 0.0
         self._not_before = 0.0
+        #: How long a process just started is given to find the leaders.
+        self._patience_s = leadership.FIRST_PATIENCE_S
+        #: Process and leaders that were seen connected to each other: no need to look again.
+        self._settled: object = None
         self.restarts = 0
 
     @property
@@ -64,25 +86,56 @@ class OvnIc:
         """Process id while running."""
         return self._process.pid if self._process is not None and self.running else None
 
-    def ensure(self, arguments: OvnIcArguments) -> float | None:
-        """Make it run with these databases; restart it if they changed or it died.
+    def ensure(self, arguments: OvnIcArguments, members: IcMembers | None = None) -> float | None:
+        """Make it run with these databases; restart it if they changed, it died, or lost a leader.
+
+        Args:
+            arguments: the databases, with all their addresses.
+            members: which of the addresses answer and lead, as far as known.
 
         Returns:
-            Seconds after which to call again because it may not be started yet, or None.
+            Seconds after which to call again because something is open, or None.
 
         Raises:
             ProcessError: it cannot be started at all.
         """
+        members = members or IcMembers()
         if self.running and arguments == self._arguments:
-            return None
-        if self.running:
+            decision = self._follow(members)
+            if not decision.restart:
+                return decision.look_again_s
+            names = ", ".join(leader.remote for leader in members.leaders if leader is not None)
+            LOG.info("ovn-ic: has not found the leaders %s, restarting", names)
+            patience_s = min(2 * self._patience_s, leadership.LAST_PATIENCE_S)
+            self.stop()
+            self._patience_s = patience_s
+        elif self.running:
             LOG.info("ovn-ic: databases changed, restarting")
             self.stop()
         wait_s = self._after_death()
         if wait_s > 0:
             return wait_s
-        self._start(arguments)
-        return None
+        self._start(arguments, members)
+        return self._follow(members).look_again_s
+
+    def _follow(self, members: IcMembers) -> Decision:
+        """Decide whether it has to be restarted for the leaders' sake."""
+        pid, leaders = self.pid, members.leaders
+        if pid is None or (pid, leaders) == self._settled or None in leaders:
+            return Decision()
+        peers = tcp_peers(pid)
+        found = []
+        for member in (*members.nb, *members.sb):
+            endpoint = endpoint_of(member.remote)
+            if endpoint is None or endpoint in peers:  # a socket file is not looked into
+                found.append(member.remote)
+        decision = leadership.decide(
+            time.monotonic(), leaders, found, self._started_at, self._patience_s
+        )
+        if decision == Decision():
+            self._settled = (pid, leaders)
+            self._patience_s = leadership.FIRST_PATIENCE_S
+        return decision
 
     def stop(self) -> None:
         """Stop it and wait until it is gone."""
@@ -90,6 +143,7 @@ class OvnIc:
         self._arguments = None
         self._backoff_s = 0.0
         self._not_before = 0.0
+        self._patience_s = leadership.FIRST_PATIENCE_S
         if process is None or process.poll() is not None:
             return
         process.terminate()
@@ -117,10 +171,16 @@ class OvnIc:
         LOG.warning("ovn-ic: died with status %s after %.1f s", code, lived_s)
         return max(0.0, self._not_before - now)
 
-    def _start(self, arguments: OvnIcArguments) -> None:
+    def _start(self, arguments: OvnIcArguments, members: IcMembers) -> None:
         now = time.monotonic()
         if now < self._not_before:
             time.sleep(self._not_before - now)
+        in_vain = self._patience_s > 2 * leadership.FIRST_PATIENCE_S
+        used = replace(
+            arguments,
+            ic_nb=leadership.remotes_to_use(members.nb, in_vain) or arguments.ic_nb,
+            ic_sb=leadership.remotes_to_use(members.sb, in_vain) or arguments.ic_sb,
+        )
         command = [
             "setpriv",
             "--pdeathsig",
@@ -128,8 +188,8 @@ class OvnIc:
             "ovn-ic",
             f"--ovnnb-db={arguments.nb}",
             f"--ovnsb-db={arguments.sb}",
-            f"--ic-nb-db={arguments.ic_nb}",
-            f"--ic-sb-db={arguments.ic_sb}",
+            f"--ic-nb-db={used.ic_nb}",
+            f"--ic-sb-db={used.ic_sb}",
             f"--unixctl={self._run_dir / 'ovn-ic.ctl'}",
             f"--log-file={self._run_dir / 'ovn-ic.log'}",
             f"--pidfile={self._run_dir / 'ovn-ic.pid'}",
@@ -148,7 +208,7 @@ class OvnIc:
         self._process = process
         self._arguments = arguments
         self._started_at = time.monotonic()
-        LOG.info("ovn-ic: started, pid %s, ic_sb=%s", process.pid, arguments.ic_sb)
+        LOG.info("ovn-ic: started, pid %s, ic_sb=%s", process.pid, used.ic_sb)
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> None:

@@ -7,6 +7,7 @@ about rows: those are in `plan`.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from ovnmesh.checks.view import view_site
 from ovnmesh.controller.ic_access import IcAccess
 from ovnmesh.controller.intent import Intent, decide_intent
 from ovnmesh.controller.ovn_ic import OvnIc, OvnIcArguments
+from ovnmesh.controller.patience import Patience
 from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.controller.site_access import SiteAccess
 from ovnmesh.controller.status import plan_status
@@ -70,6 +72,7 @@ class Reconciler:
         self._told: frozenset[Finding] = frozenset()
         self._told_state = ""
         self._leaving_since: float | None = None
+        self._patience = Patience()
         self._backoff_s = 0.0
         self._turned_s = time.monotonic()
         self._acting = False
@@ -177,6 +180,7 @@ class Reconciler:
         if intent.desired is None and not (intent.leave and _is_joined(nb)):
             return self._rest(nb, intent)
         self._ic.open(intent)
+        self._ic.follow_leaders()
         if not self._site.nb.has_lock:
             return self._stand_by(nb, intent, record)
         return self._act(nb, intent)
@@ -222,12 +226,16 @@ class Reconciler:
             return None, PassReport("connecting", intent.findings, input_ok=intent.input_ok)
         moved = self._ic.try_move(lambda ic: self._plan_against(intent, ic))
         if not self._ic.live:
+            electing_s = self._ic.election_s()
+            if electing_s > 0:
+                return self._await_election(intent, electing_s)
             return self._without_ic(intent, moved)
         observed = self._site.observe(intent, self._ic.read())
         if observed is None:  # rows are on their way and will wake us
             return None, PassReport(self._told_state, tuple(self._told), input_ok=intent.input_ok)
         plan = self._plan(intent, observed)
-        delay = self._apply(plan)
+        due_s = self._patience.note(plan.pending)
+        delay = _sooner(due_s, self._apply(plan))
         findings = (*intent.findings, *moved, *plan.findings)
         state = "refused" if plan.refused else "leaving" if intent.leave else "joined"
         if plan.batches or plan.waiting:
@@ -248,26 +256,35 @@ class Reconciler:
     def _plan(self, intent: Intent, observed: Observed) -> Plan:
         if intent.desired is not None:
             self._leaving_since = None
-            return plan_site(intent.desired, observed)
+            return plan_site(intent.desired, observed, self._patience.ages())
         now = time.monotonic()
         if self._leaving_since is None:
             self._leaving_since = now
         return plan_leave(observed, now - self._leaving_since >= self._settings.leave_patience_s)
 
+    def _await_election(self, intent: Intent, electing_s: float) -> tuple[float | None, PassReport]:
+        """A cluster without a leader is about to have one: no reason for an alarm yet."""
+        delay = None if intent.leave else self._ensure_ovn_ic()
+        report = PassReport(self._told_state, tuple(self._told), input_ok=intent.input_ok)
+        return min(electing_s, delay or electing_s, self._ic.follow_again_s), report
+
     def _without_ic(
         self, intent: Intent, moved: tuple[Finding, ...]
     ) -> tuple[float | None, PassReport]:
+        reason = self._ic.reason
         finding = Finding(
             "ic-unreachable",
             intent.ic_sb,
             "the interconnection databases cannot be reached"
-            f"{': ' + self._ic.error if self._ic.error else ''}; expected `ovnmesh ic-db` (or "
+            f"{': ' + reason if reason else ''}; expected `ovnmesh ic-db` (or "
             "ovn-ctl's) to answer there. Established traffic is not affected; changes wait until "
             "they answer again.",
         )
         findings = (*intent.findings, *moved, finding)
         delay = None if intent.leave else self._ensure_ovn_ic()
         self._record(self._site.northbound(), "disconnected", findings)
+        again_s = min(delay or math.inf, self._ic.follow_again_s)
+        delay = again_s if again_s < math.inf else None
         return delay, PassReport("disconnected", findings, input_ok=intent.input_ok)
 
     def _apply(self, plan: Plan) -> float | None:
@@ -290,7 +307,8 @@ class Reconciler:
 
     def _run_ovn_ic(self, ic_nb: str, ic_sb: str) -> float | None:
         site = self._site
-        return self._ovn_ic.ensure(OvnIcArguments(site.nb.address, site.sb.address, ic_nb, ic_sb))
+        arguments = OvnIcArguments(site.nb.address, site.sb.address, ic_nb, ic_sb)
+        return self._ovn_ic.ensure(arguments, self._ic.members)
 
     def _database(self, db: Db) -> Database:
         databases = (self._site.nb, self._site.sb, *(self._ic.databases or ()))
@@ -329,6 +347,10 @@ class Reconciler:
                 acting=self._acting,
             )
         )
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def _is_joined(nb: Northbound) -> bool:

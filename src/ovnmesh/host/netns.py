@@ -147,9 +147,20 @@ class Links:
                     priority=priority,
                 )
 
-    def undrop(self, priority: int) -> None:
-        """Remove what `drop_between` made with this priority."""
-        self._ipr.flush_rules(priority=priority)
+    def undrop_between(self, first: IPv4Network, second: IPv4Network, priority: int) -> None:
+        """Remove what `drop_between` made; nothing happens if there is none."""
+        for source, destination in ((first, second), (second, first)):
+            try:
+                self._ipr.rule(
+                    "del",
+                    src=str(source),
+                    dst=str(destination),
+                    action="FR_ACT_BLACKHOLE",
+                    priority=priority,
+                )
+            except NetlinkError as exc:
+                if exc.code != errno.ENOENT:
+                    raise
 
     def disable_tx_checksum_offload(self, ifname: str) -> None:
         """Have checksums computed before packets enter a link.

@@ -18,7 +18,9 @@ from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.files import Database, run_tool
 from ovnmesh.icdb.ports import describe_endpoint, find_listeners
+from ovnmesh.icdb.said import Said
 from ovnmesh.icdb.settings import Folders
+from ovnmesh.icdb.status import call, control_socket
 
 log = logging.getLogger(__name__)
 
@@ -69,34 +71,50 @@ class Child:
         return self._process.pid
 
     @property
+    def private(self) -> str:
+        """Remote of the socket that exists as long as the server runs."""
+        return f"unix:{self._run_dir / f'{self.db.base}.sock'}"
+
+    @property
     def public_socket(self) -> str:
         """Path of the socket that exists only once the database is filled."""
         return str(self._run_dir / f"ovn_{self.db.short}.sock")
 
-    def wait_until_serving(self, cancelled: Callable[[], bool]) -> None:
+    def wait_until_serving(
+        self, cancelled: Callable[[], bool], pending: Callable[[], str] = lambda: ""
+    ) -> None:
         """Wait until the database answers, and make sure of its global row.
 
         Args:
             cancelled: looked at all the time; ends the waiting.
+            pending: what the server cannot help, in words, e.g. that its cluster has no leader;
+                empty if nothing. That is waited for without end.
 
         Raises:
             IcDbError: it died or does not answer.
         """
         deadline = time.monotonic() + _START_TIMEOUT_S
-        table = self.db.global_table
+        said = Said()
         while not cancelled():
             try:
-                rows = self.transact([{"op": "select", "table": table, "where": []}])[0]["rows"]
+                if reason := pending():
+                    deadline = time.monotonic() + _START_TIMEOUT_S
+                    said.say(f"{self.db.schema}: {reason}")
+                else:
+                    self._ensure_global_row()
+                    return
             except IcDbError as error:
                 if self._process.poll() is not None:
                     raise IcDbError(self.describe_end()) from error
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(_POLL_S)
-                continue
-            if not rows:
-                self.transact([{"op": "insert", "table": table, "row": {}}])
-            return
+            time.sleep(_POLL_S)
+
+    def _ensure_global_row(self) -> None:
+        table = self.db.global_table
+        if not self.transact([{"op": "select", "table": table, "where": []}])[0]["rows"]:
+            # Of several members one succeeds: the schema has it that there is one row at most.
+            self.transact([{"op": "insert", "table": table, "row": {}}])
 
     def transact(self, operations: Sequence[object]) -> list[dict[str, Any]]:
         """Run one transaction.
@@ -110,10 +128,10 @@ class Child:
         Raises:
             IcDbError: the server cannot be reached or refused.
         """
-        private = f"unix:{self._run_dir / f'{self.db.base}.sock'}"
         request = json.dumps([self.db.schema, *operations])
-        options = ("-vconsole:off", "--timeout=10")
-        results = json.loads(run_tool("ovsdb-client", *options, "transact", private, request))
+        # A member that does not lead reads its own copy, and has the leader write.
+        options = ("-vconsole:off", "--timeout=10", "--no-leader-only")
+        results = json.loads(run_tool("ovsdb-client", *options, "transact", self.private, request))
         for result in results:
             if result is not None and "error" in result:
                 raise IcDbError(f"{self.db.schema} refused a transaction: {json.dumps(result)}")
@@ -150,7 +168,11 @@ class Child:
 
     def stop(self) -> None:
         """End the server; it has written everything it acknowledged already."""
-        self._process.terminate()
+        try:
+            # In order, so that a leader hands over; on a signal it would just be gone.
+            call(control_socket(self._run_dir, self.db), "exit")
+        except IcDbError:
+            self._process.terminate()
         try:
             self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:

@@ -25,6 +25,7 @@ SCHEMA_DIR = Path("/usr/share/ovn")
 """Where OVN's packages install the schemas (pkgdatadir, ovn-ctl(8))."""
 _PACKAGES = "install OVN (packages ovn-common and openvswitch-common, or ovn)"
 _TOOL_TIMEOUT_S = 300
+_BACKUP_S = 60
 # ovsdb(5), "File Formats": header of a record of a standalone database file.
 _RECORD = re.compile(rb"OVSDB (JSON|CLUSTER) ([0-9]{1,15}) ([0-9a-f]{40})\n")
 _RECORD_START = re.compile(rb"(?:\A|\n)OVSDB (?:JSON|CLUSTER) [0-9]+ [0-9a-f]{40}\n")
@@ -182,23 +183,74 @@ def run_tool(tool: str, *args: str) -> str:
     return done.stdout.rstrip("\n")
 
 
+def backup_database(remote: str, db: Database, target: Path) -> None:
+    """Write what a running server holds into a standalone database file, rows' UUIDs and all.
+
+    Args:
+        remote: where the server listens, e.g. ``unix:/run/ovn/ovn_ic_nb.sock``.
+        db: the database.
+        target: the file; replaced if it exists, whole or not at all.
+
+    Raises:
+        IcDbError: the server does not answer, or the file cannot be written.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    command = ["ovsdb-client", "-vconsole:off", "--no-leader-only", f"--timeout={_BACKUP_S}"]
+    try:
+        with partial.open("wb") as opened:
+            subprocess.run(
+                [*command, "backup", remote, db.schema],
+                check=True,
+                stdout=opened,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            os.fsync(opened.fileno())
+        partial.replace(target)
+    except FileNotFoundError as error:
+        raise IcDbError(f"{error.filename}: found no such file or program; {_PACKAGES}") from error
+    except subprocess.CalledProcessError as error:
+        partial.unlink(missing_ok=True)
+        raise IcDbError(f"{remote}: found no answer; {error.stderr.strip()}") from error
+    except OSError as error:
+        raise IcDbError(f"{target}: found {error.strerror}; expected to write there") from error
+
+
 def _check_file(db: Database, file: Path, now: datetime) -> None:
-    data = file.read_bytes()
-    header = _RECORD.match(data)
+    header = _RECORD.match(file.read_bytes())
     if header and header[1] == b"CLUSTER":
         raise IcDbError(
-            f"{file}: found a member of a RAFT cluster; expected a standalone database, a cluster "
-            "is not offered yet; convert it with ovsdb-tool cluster-to-standalone"
+            f"{file}: found a member of a RAFT cluster; expected a standalone database, because "
+            "no other nodes are named (NODE_IPS, --nodes); name them, or convert it with "
+            "ovsdb-tool cluster-to-standalone"
         )
+    problem = drop_torn_end(file, now)
+    if problem:
+        raise IcDbError(
+            f"{file}: found {problem}; expected an OVSDB database; the file is left as it is; "
+            "restore it from a backup, the last resort is ovsdb-tool(1)"
+        )
+    _check_schema(db, file)
+
+
+def drop_torn_end(file: Path, now: datetime) -> str:
+    """Check a database file, and drop an unfinished write at its end.
+
+    A write that a crash cut off was never acknowledged; ovsdb-server drops it, too.
+
+    Args:
+        file: standalone or clustered.
+        now: for the name of the copy that is made first.
+
+    Returns:
+        The damage, in words, which is left as it is; empty if there is none.
+    """
+    data = file.read_bytes()
     good, more = scan_log(data)
     if good == 0 or more:
-        raise IcDbError(
-            f"{file}: found damage at byte {good} of {len(data)}; expected an OVSDB database; the "
-            "file is left as it is; restore it from a backup, the last resort is ovsdb-tool(1)"
-        )
+        return f"damage at byte {good} of {len(data)}"
     if good < len(data):
-        # A write that a crash cut off was never acknowledged; ovsdb-server drops it, too.
-        copy = _copy(file, "torn", now)
+        copy = copy_file(file, "torn", now)
         os.truncate(file, good)
         log.warning(
             "%s: dropped %d bytes of an unfinished write; the file as it was: %s",
@@ -206,7 +258,7 @@ def _check_file(db: Database, file: Path, now: datetime) -> None:
             len(data) - good,
             copy,
         )
-    _check_schema(db, file)
+    return ""
 
 
 def _check_schema(db: Database, file: Path) -> None:
@@ -217,7 +269,7 @@ def _check_schema(db: Database, file: Path) -> None:
         )
     stored = run_tool("ovsdb-tool", "db-version", str(file))
     installed = run_tool("ovsdb-tool", "schema-version", str(db.schema_file))
-    if _version(stored) > _version(installed):
+    if version_key(stored) > version_key(installed):
         raise IcDbError(
             f"{file}: found schema version {stored}; expected {installed} or older, as installed "
             "here; install the OVN that wrote it or a newer one (going back would lose data)"
@@ -226,12 +278,13 @@ def _check_schema(db: Database, file: Path) -> None:
 
 def _upgrade(db: Database, file: Path, now: datetime) -> None:
     stored = run_tool("ovsdb-tool", "db-version", str(file))
-    copy = _copy(file, f"backup{stored}", now)
+    copy = copy_file(file, f"backup{stored}", now)
     run_tool("ovsdb-tool", "convert", str(file), str(db.schema_file))
     log.info("upgraded %s from schema version %s; the file as it was: %s", file, stored, copy)
 
 
-def _copy(file: Path, what: str, now: datetime) -> Path:
+def copy_file(file: Path, what: str, now: datetime) -> Path:
+    """Copy a file to ``<file>.<what>-<time>`` beside it, onto the disk."""
     copy = file.with_name(f"{file.name}.{what}-{now:%Y%m%dT%H%M%S}")
     shutil.copy2(file, copy)
     with copy.open("rb") as opened:
@@ -239,5 +292,6 @@ def _copy(file: Path, what: str, now: datetime) -> Path:
     return copy
 
 
-def _version(text: str) -> tuple[int, ...]:
+def version_key(text: str) -> tuple[int, ...]:
+    """A schema version, to be compared."""
     return tuple(int(part) for part in re.findall("[0-9]+", text))

@@ -1,9 +1,10 @@
 """Serves both interconnection databases in the foreground until told to stop.
 
 Called by the command ``ovnmesh ic-db``, from the main thread. Order: refuse what is in use, prepare
-the files, start both servers in private, ensure global rows and transit switches, open them to the
-world, report readiness. If a server dies, everything ends; systemd or Kubernetes starts it again.
-Must not delete a transit switch or serve in a cluster.
+the files (`files` alone, `founding` in a cluster), start both servers in private, wait for a
+leader, ensure global rows and transit switches, open them to the world, report readiness. If a
+server dies, everything ends; systemd or Kubernetes starts it again. Must not delete a transit
+switch.
 """
 
 import logging
@@ -11,7 +12,7 @@ import os
 import queue
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -30,6 +31,8 @@ from ovnmesh.icdb.files import (
     lock_file,
     prepare_files,
 )
+from ovnmesh.icdb.founding import settle_files
+from ovnmesh.icdb.keeper import Keeper
 from ovnmesh.icdb.ports import (
     describe_endpoint,
     describe_process,
@@ -38,9 +41,12 @@ from ovnmesh.icdb.ports import (
     is_port_busy,
 )
 from ovnmesh.icdb.settings import Settings
+from ovnmesh.icdb.status import read_status
 from ovnmesh.icdb.switches import plan_switches
 
 log = logging.getLogger(__name__)
+
+_Events = queue.SimpleQueue[Database | str | None]
 
 READY_FILE = "ic-db.ready"
 """In the run directory while both databases are served and filled."""
@@ -62,25 +68,43 @@ def serve(settings: Settings) -> None:
     Raises:
         IcDbError: the databases cannot be served as asked, or a server died.
     """
-    # None: told to stop; otherwise the database whose server ended. Filled by signal handlers and
-    # threads, which SimpleQueue allows.
-    events: queue.SimpleQueue[Database | None] = queue.SimpleQueue()
+    # None: told to stop; otherwise the database whose server ended, or in words what else ended.
+    # Filled by signal handlers and threads, which SimpleQueue allows.
+    events: _Events = queue.SimpleQueue()
     ready = settings.folders.run / READY_FILE
     with _stop_signals(lambda: events.put(None)):
         refuse_what_is_in_use(settings)
-        prepare_files(settings.folders.data, datetime.now(UTC))
-        children: list[Child] = []
+        children: dict[Database, Child] = {}
+        keeper = None
         try:
-            for db in DATABASES:
-                children.append(Child(db, settings.folders, partial(events.put, db)))
-            _fill(children, settings, cancelled=lambda: not events.empty())
-            if events.empty():
-                _report_ready(children, settings, ready)
+
+            def start(db: Database) -> None:
+                children[db] = Child(db, settings.folders, partial(events.put, db))
+
+            def cancelled() -> bool:
+                return not events.empty()
+
+            if settings.cluster is None:
+                prepare_files(settings.folders.data, datetime.now(UTC))
+                for db in DATABASES:
+                    start(db)
+            else:
+                keeper = Keeper(settings, settings.cluster, children, events.put)
+                keeper.start()
+                settle_files(settings, settings.cluster, start, cancelled)
+            _fill(children, settings, cancelled)
+            if not cancelled():
+                _open(children, settings)
+                _report_ready(ready)
+                if keeper is not None:
+                    keeper.watch(partial(_follow, ready))
             _wait(events, children)
         finally:
             notify("STOPPING=1")
+            if keeper is not None:
+                keeper.stop()
             ready.unlink(missing_ok=True)
-            for child in children:
+            for child in children.values():
                 child.stop()
     log.info("stopped")
 
@@ -121,7 +145,10 @@ def _find_conflict(settings: Settings) -> str | None:
                 f"{file}: found it locked by {describe_process(holder)}; expected nobody to use "
                 "it; stop that process (ovn-ctl stop_ic_ovsdb), or choose another --data-dir"
             )
-    for name, port in (("nb", settings.nb_port), ("sb", settings.sb_port)):
+    ports = {"nb": settings.nb_port, "sb": settings.sb_port}
+    if (cluster := settings.cluster) is not None:
+        ports |= {"nb-raft": cluster.nb_raft_port, "sb-raft": cluster.sb_raft_port}
+    for name, port in ports.items():
         if is_port_busy(settings.address, port):
             where = describe_endpoint(settings.address, port)
             return (
@@ -131,45 +158,88 @@ def _find_conflict(settings: Settings) -> str | None:
     return None
 
 
-def _fill(children: Sequence[Child], settings: Settings, cancelled: Callable[[], bool]) -> None:
+def _fill(
+    children: Mapping[Database, Child], settings: Settings, cancelled: Callable[[], bool]
+) -> None:
     """Wait for the servers and make sure of the rows every site relies on."""
-    for child in children:
-        child.wait_until_serving(cancelled)
-    if not cancelled():
-        _ensure_switches(children[DATABASES.index(IC_NB)], settings)
+    for db, child in children.items():
+        if settings.cluster is None:
+            child.wait_until_serving(cancelled)
+        else:
+            child.wait_until_serving(cancelled, partial(_describe_lack, settings, db))
+    while not cancelled() and not _ensure_switches(children[IC_NB], settings):
+        time.sleep(_POLL_S)
 
 
-def _ensure_switches(ic_nb: Child, settings: Settings) -> None:
-    select = {"op": "select", "table": "Transit_Switch", "where": []}
-    rows = ic_nb.transact([{**select, "columns": ["name", "external_ids"]}])[0]["rows"]
+def _describe_lack(settings: Settings, db: Database) -> str:
+    """What a cluster lacks, in words; empty if nothing."""
+    status = read_status(settings.folders.run, db)
+    if status.serves:
+        return ""
+    if status.state == "joining cluster":
+        return "joining the cluster; waiting for its leader"
+    alive = sum(member.connected for member in status.members)
+    return (
+        f"waiting for a leader: {alive} of {len(status.members)} servers are here, a majority is "
+        "needed"
+    )
+
+
+def _ensure_switches(ic_nb: Child, settings: Settings) -> bool:
+    """Make sure of the transit switches; says whether nobody else came between."""
+    columns = ["name", "external_ids"]
+    select = {"op": "select", "table": "Transit_Switch", "where": [], "columns": columns}
+    rows = ic_nb.transact([select])[0]["rows"]
     stored = {row["name"]: dict(row["external_ids"][1]).get(keys.TS_SUBNET) for row in rows}
     plan = plan_switches(settings.switches, stored)
+    if plan.operations:
+        # Other members do the same at the same moment, perhaps with other settings.
+        unchanged = {**select, "op": "wait", "until": "==", "rows": rows, "timeout": 0}
+        try:
+            ic_nb.transact([unchanged, *plan.operations])
+        except IcDbError as error:
+            if settings.cluster is None:
+                raise
+            log.debug("transit switches: %s", error)
+            return False
+        log.info("ensured transit switches %s", ", ".join(plan.changes))
     for warning in plan.warnings:
         log.warning("%s", warning)
-    if plan.operations:
-        ic_nb.transact(plan.operations)
-        log.info("ensured transit switches %s", ", ".join(plan.changes))
+    return True
 
 
-def _report_ready(children: Sequence[Child], settings: Settings, ready: Path) -> None:
+def _open(children: Mapping[Database, Child], settings: Settings) -> None:
     ports = {IC_NB: settings.nb_port, IC_SB: settings.sb_port}
     served = []
-    for child in children:
-        child.open_to_world(settings.address, ports[child.db])
-        where = describe_endpoint(settings.address, ports[child.db])
-        served.append(f"{child.db.schema} on tcp {where} and {child.public_socket}")
-    ready.write_text(f"{os.getpid()}\n")
-    notify("READY=1")
+    for db, child in children.items():
+        child.open_to_world(settings.address, ports[db])
+        where = describe_endpoint(settings.address, ports[db])
+        served.append(f"{db.schema} on tcp {where} and {child.public_socket}")
     log.info("ready: %s", ", ".join(served))
 
 
-def _wait(events: "queue.SimpleQueue[Database | None]", children: Sequence[Child]) -> None:
+def _report_ready(ready: Path) -> None:
+    ready.write_text(f"{os.getpid()}\n")
+    notify("READY=1")
+
+
+def _follow(ready: Path, has_leader: bool) -> None:
+    """Keep the readiness file true while the cluster loses and finds its leaders."""
+    if has_leader:
+        log.info("both databases have a leader again")
+        ready.write_text(f"{os.getpid()}\n")
+    else:
+        log.warning("a database has no leader: nothing can be written, traffic is not affected")
+        ready.unlink(missing_ok=True)
+
+
+def _wait(events: _Events, children: Mapping[Database, Child]) -> None:
     ended = events.get()
     while ended is not None:
         try:
             follow_up = events.get(timeout=_SIGNAL_GRACE_S)
         except queue.Empty:
-            end = children[DATABASES.index(ended)].describe_end()
+            end = ended if isinstance(ended, str) else children[ended].describe_end()
             raise IcDbError(f"{end}; stopping, to be started again") from None
         ended = None if follow_up is None else ended
 

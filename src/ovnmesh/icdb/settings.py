@@ -7,7 +7,7 @@ those of Kube-OVN's ``start-ic-db.sh``; flags win over them.
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ovnmesh.config import (
@@ -40,17 +40,22 @@ _IPV6_STEP = 1 << 80
 # Room for the network itself and the router ports of two sites.
 _LEAST_ADDRESSES = 4
 _NAME_LENGTH = 63
+# Ports of the RAFT servers, beside those of the databases (ovn-ctl(8), DB_IC_*_CLUSTER_LOCAL_PORT).
+_NB_RAFT_PORT = 6647
+_SB_RAFT_PORT = 6648
 _ENVIRONMENT = {
     "address": "LOCAL_IP",
+    "nodes": "NODE_IPS",
+    "leader": "LEADER_IP",
     "ts-name": "TS_NAME",
     "ts-count": "TS_NUM",
     "ts-cidr": "TS_CIDR",
     "protocol": "PROTOCOL",
 }
-_NO_CLUSTER = (
-    "one instance: a cluster of interconnection databases is not offered yet, and a lonely one "
-    "must not be founded by mistake; unset it, and run ic-db on one machine only"
-)
+# Milliseconds of silence until another leader is elected; OVS has 1000, see docs/adr/0015.
+_ELECTION_TIMER_MS = 500
+# Bounds of OVS (ovsdb/raft.c, ELECTION_MIN_MSEC and ELECTION_MAX_MSEC).
+_ELECTION_TIMER_RANGE_MS = (100, 600_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,25 @@ class TransitSwitch:
 
 
 @dataclass(frozen=True, slots=True)
+class Cluster:
+    """The RAFT cluster that a node belongs to.
+
+    Attributes:
+        nodes: addresses of all its nodes, this one among them.
+        leader: the node that founds the cluster; who leads it afterwards is elected.
+        nb_raft_port: TCP port of IC-NB's RAFT servers.
+        sb_raft_port: TCP port of IC-SB's RAFT servers.
+        election_timer_ms: given to a cluster that is founded.
+    """
+
+    nodes: tuple[Address, ...]
+    leader: Address
+    nb_raft_port: int
+    sb_raft_port: int
+    election_timer_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything ``ovnmesh ic-db`` was told.
 
@@ -96,6 +120,7 @@ class Settings:
         nb_port: TCP port of IC-NB.
         sb_port: TCP port of IC-SB.
         switches: transit switches to ensure.
+        cluster: the cluster this node belongs to; None if it serves alone.
     """
 
     folders: Folders
@@ -103,6 +128,7 @@ class Settings:
     nb_port: int
     sb_port: int
     switches: tuple[TransitSwitch, ...]
+    cluster: Cluster | None = None
 
 
 @dataclass(slots=True)
@@ -137,31 +163,101 @@ def parse_settings(
         ConfigError: with every problem.
     """
     options = _Options(flags, env)
-    _refuse_what_is_not_offered(options)
+    _refuse_tls(options)
     address = _take_address(options)
     nb_port = _take_number(options, "nb-port", IC_NB_PORT, 65535)
     sb_port = _take_number(options, "sb-port", IC_SB_PORT, 65535)
     if nb_port == sb_port != 0:
         options.reporter("sb-port")(f'"{sb_port}"', "another port than that of --nb-port")
     switches = _take_switches(options)
+    cluster = _take_cluster(options, address, {nb_port, sb_port})
     if options.problems:
         raise ConfigError(options.problems)
-    return Settings(folders, address, nb_port, sb_port, switches)
+    return Settings(folders, address, nb_port, sb_port, switches, cluster)
 
 
-def _refuse_what_is_not_offered(options: _Options) -> None:
+def parse_switch(name: str, cidr: str) -> TransitSwitch:
+    """Parse one switch that a command names.
+
+    Args:
+        name: as given.
+        cidr: its subnet: an IPv4 network, an IPv6 one, or one of each, comma-separated.
+
+    Raises:
+        ConfigError: with every problem.
+    """
+    options = _Options({"ts-name": name, "ts-cidr": cidr}, {})
+    switches = _take_switches(options)
+    if options.problems:
+        words = {"--ts-name": "NAME", "--ts-cidr": "--cidr"}
+        raise ConfigError(
+            [replace(problem, where=words[problem.where]) for problem in options.problems]
+        )
+    return switches[0]
+
+
+def _refuse_tls(options: _Options) -> None:
     env = options.env
-    members = {entry.strip() for entry in env.get("NODE_IPS", "").split(",")} - {""}
-    leader = env.get("LEADER_IP", "")
-    if len(members) > 1:
-        found = quote(env["NODE_IPS"])
-        options.problems.append(Problem("NODE_IPS (environment)", found, _NO_CLUSTER))
-    elif leader and leader != env.get("LOCAL_IP"):
-        options.problems.append(Problem("LEADER_IP (environment)", quote(leader), _NO_CLUSTER))
     if env.get("ENABLE_SSL", "false") != "false":
         expected = '"false" or nothing: TLS is not offered yet'
         found = quote(env["ENABLE_SSL"])
         options.problems.append(Problem("ENABLE_SSL (environment)", found, expected))
+
+
+def _take_cluster(options: _Options, address: Address, taken: set[int]) -> Cluster | None:
+    """The cluster, if more than one node is named."""
+    ports: list[int] = []
+    for name, default in (("nb-raft-port", _NB_RAFT_PORT), ("sb-raft-port", _SB_RAFT_PORT)):
+        ports.append(_take_number(options, name, default, 65535))
+    least, most = _ELECTION_TIMER_RANGE_MS
+    timer_ms = _take_number(options, "election-timer", _ELECTION_TIMER_MS, most)
+    if 0 < timer_ms < least:
+        options.reporter("election-timer")(f'"{timer_ms}"', f"milliseconds, at least {least}")
+    nodes, leader = _take_nodes(options), _take_leader(options, address)
+    if options.problems:
+        return None
+    named = ", ".join(map(str, nodes)) or "none"
+    if not options.get("address") and len(nodes) > 1:
+        expected = f"which of the nodes {named} this one is (environment: LOCAL_IP)"
+        options.reporter("address")("nothing", expected)
+    elif nodes and options.get("address") and address not in nodes:
+        expected = f"this node's own address, {address} (LOCAL_IP, --address), among them"
+        options.reporter("nodes")(named, expected)
+    elif leader not in (nodes or (address,)):
+        expected = f"one of the nodes (NODE_IPS, --nodes): {named}; name all nodes on every node"
+        options.reporter("leader")(str(leader), expected)
+    elif len(nodes) > 1:
+        if len({*ports, *taken}) < len(ports) + len(taken):
+            options.reporter("nb-raft-port")(str(ports[0]), "four different ports")
+        return Cluster(nodes, leader, ports[0], ports[1], timer_ms)
+    return None
+
+
+def _take_nodes(options: _Options) -> tuple[Address, ...]:
+    nodes: list[Address] = []
+    for entry in (options.get("nodes") or "").split(","):
+        if not entry.strip():
+            continue
+        try:
+            node = ipaddress.ip_address(entry.strip())
+        except ValueError:
+            expected = "IPv4 or IPv6 addresses without brackets, comma-separated"
+            options.reporter("nodes")(quote(entry.strip()), expected)
+            continue
+        if node in nodes:
+            options.reporter("nodes")(f"{node} twice", "each node once")
+        nodes.append(node)
+    return tuple(nodes)
+
+
+def _take_leader(options: _Options, address: Address) -> Address:
+    """The founder; the documents name none where it is the node itself."""
+    text = options.get("leader")
+    try:
+        return ipaddress.ip_address(text) if text else address
+    except ValueError:
+        options.reporter("leader")(quote(str(text)), "an IPv4 or IPv6 address without brackets")
+        return address
 
 
 def _take_address(options: _Options) -> Address:
@@ -191,7 +287,7 @@ def _take_switches(options: _Options) -> tuple[TransitSwitch, ...]:
     cidrs = _take_cidrs(options)
     try:
         return tuple(
-            TransitSwitch(f"{name}{i or ''}", tuple(_next_network(cidr, i) for cidr in cidrs))
+            TransitSwitch(f"{name}{i or ''}", tuple(next_network(cidr, i) for cidr in cidrs))
             for i in range(count)
         )
     except ValueError:
@@ -233,7 +329,7 @@ def _parse_ts_cidr(text: str, report: Callable[[str, str], None]) -> Network | N
     return cidr
 
 
-def _next_network(cidr: Network, index: int) -> Network:
+def next_network(cidr: Network, index: int) -> Network:
     """The network of switch number `index`, if `cidr` is that of number 0."""
     size = cidr.num_addresses
     step = size if cidr.version == 4 else max(size, _IPV6_STEP)

@@ -51,14 +51,15 @@ def start(lab: Lab, *, bare: bool, progress: Progress) -> dict[str, float]:
     # These need longest, and mostly wait.
     api_servers = [(site, apiserver.start(site)) for site in lab.sites if site.api_address]
     with phase("databases and switches"):
-        ic_db = daemons.start_ic_db(lab)
+        ic_dbs = [(node, daemons.start_ic_db(lab, node)) for node in lab.ic_nodes]
         _side_by_side(
             [
                 *((_start_control, site) for site in lab.sites),
                 *((_start_switch, site, node) for site in lab.sites for node in site.nodes),
             ]
         )
-        daemons.wait_ic_db(lab, ic_db)
+        for ic_node, ic_db in ic_dbs:
+            daemons.wait_ic_db(ic_node, ic_db)
     with phase("nodes join their sites"):
         nodes = [node for site in lab.sites for node in site.nodes]
         gateways = {name for site in lab.sites for name in site.gw_nodes}

@@ -6,18 +6,20 @@ there: no list of process ids can go stale. Knows command lines, not when to run
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
-from ovnmesh.errors import LabError, ProcessError
+from ovnmesh.errors import IcDbError, LabError, ProcessError
 from ovnmesh.host import netns
 from ovnmesh.host.process import appctl, command_line, log_tail, run, spawn, wait_until
+from ovnmesh.icdb import files as icdb_files
+from ovnmesh.icdb import status as icdb_status
 from ovnmesh.lab import apiserver
-from ovnmesh.lab.topology import IC_ADDRESS, Lab, Node, Pod, Site
+from ovnmesh.lab.topology import IcNode, Lab, Node, Pod, Site
 
 NB_PORT = 6641
 """TCP port of a site's northbound database (ovn-ctl(8))."""
@@ -31,6 +33,8 @@ NODE_DAEMONS = (*OVN_DAEMONS, "agent")
 CONTROL_DAEMONS = ("nb", "sb", "ovn-northd", "controller", "ovn-ic")
 IC_DAEMONS = ("ic-db",)
 
+_CUT_PRIORITY = 1000
+"""Priority of the OpenFlow rules that cut a path; br-phy's own rule has 0."""
 _NEIGHBOUR_AGING_S = 3600
 """The longest time OVS keeps a tunnel's neighbour (lib/tnl-neigh-cache.c)."""
 _TOOLS = (
@@ -216,6 +220,23 @@ def prefill_neighbours(site: Site, node: Node) -> None:
         appctl(control, "tnl/arp/set", "br-phy", str(address.ip), mac)
 
 
+def set_path(node: Node, peer: Node, *, up: bool) -> None:
+    """Have a node drop all that comes from another one of its wire, or no longer.
+
+    Args:
+        node: the node that drops.
+        peer: the other node.
+        up: stop dropping.
+    """
+    bridge = f"unix:{node.directory / 'br-phy.mgmt'}"
+    match = f"ip,in_port=eth0,nw_src={peer.address.ip}"
+    if up:
+        words = ["--strict", "del-flows", bridge, f"priority={_CUT_PRIORITY},{match}"]
+    else:
+        words = ["add-flow", bridge, f"priority={_CUT_PRIORITY},{match},actions=drop"]
+    run(["ovs-ofctl", *words], netns=node.netns, env=_directories(node))
+
+
 def start_ovn_controller(node: Node) -> None:
     """Start a node's ovn-controller."""
     run(
@@ -234,36 +255,54 @@ def _directories(node: Node) -> dict[str, str]:
     return dict.fromkeys(names, str(node.directory))
 
 
-def start_ic_db(lab: Lab) -> "subprocess.Popen[bytes]":
-    """Start the interconnection databases, by the command that production runs."""
-    data, sockets = lab.ic_directory / "data", lab.ic_directory / "run"
-    data.mkdir(parents=True, exist_ok=True)
-    sockets.mkdir(exist_ok=True)
-    words = ["ic-db", "--data-dir", str(data), "--run-dir", str(sockets)]
-    words += ["--address", str(IC_ADDRESS.ip), "--ts-count", str(lab.ts_count)]
-    return _spawn_ovnmesh([*words, "--protocol", lab.protocol], lab.ic_netns, lab.ic_directory)
+def start_ic_db(lab: Lab, node: IcNode) -> "subprocess.Popen[bytes]":
+    """Start a node of the interconnection databases, by the command that production runs."""
+    for folder in (node.data_directory, node.run_directory):
+        folder.mkdir(parents=True, exist_ok=True)
+    # What a killed one has left; its successor writes it again when it serves.
+    _ready_file(node).unlink(missing_ok=True)
+    words = ["ic-db", "--data-dir", str(node.data_directory), "--run-dir", str(node.run_directory)]
+    words += ["--address", str(node.address.ip), "--ts-count", str(lab.ts_count)]
+    if len(lab.ic_nodes) > 1:
+        addresses = [str(other.address.ip) for other in lab.ic_nodes]
+        words += ["--nodes", ",".join(addresses), "--leader", addresses[0]]
+    return _spawn_ovnmesh([*words, "--protocol", lab.protocol], node.netns, node.directory)
 
 
-def wait_ic_db(lab: Lab, child: "subprocess.Popen[bytes]") -> None:
-    """Wait until both interconnection databases accept connections.
+def wait_ic_db(node: IcNode, child: "subprocess.Popen[bytes]") -> None:
+    """Wait until a node of the interconnection databases serves.
 
     Args:
-        lab: the lab.
+        node: the node.
         child: what `start_ic_db` returned.
 
     Raises:
-        ProcessError: they do not; the end of their log is in the message.
+        ProcessError: it does not; the end of its log is in the message.
     """
-    log = lab.ic_directory / "ic-db.log"
-    for connection in (lab.ic_nb, lab.ic_sb):
-        path = connection.removeprefix("unix:")
+    log = node.directory / "ic-db.log"
 
-        def accepts(path: str = path) -> bool:
-            if child.poll() is not None:
-                raise ProcessError(f"ic-db ended while starting; its log ends:\n{log_tail(log)}")
-            return _accepts(path)
+    def serves() -> bool:
+        if child.poll() is not None:
+            raise ProcessError(
+                f"{node.name}: ic-db ended while starting; its log ends:\n{log_tail(log)}"
+            )
+        return _ready_file(node).exists()
 
-        wait_until(accepts, f"ic-db accepts connections on {path}; see {log}", timeout_s=20)
+    wait_until(serves, f"{node.name}: ic-db serves; see {log}", timeout_s=30)
+
+
+def _ready_file(node: IcNode) -> Path:
+    """The file that says that ic-db serves; a cluster's node removes it when it has no leader."""
+    return node.run_directory / "ic-db.ready"
+
+
+def find_ic_leader(lab: Lab, database: icdb_files.Database) -> IcNode | None:
+    """The node whose server leads an interconnection database; None if none says so."""
+    for node in lab.ic_nodes:
+        with suppress(IcDbError):
+            if icdb_status.read_status(node.run_directory, database).role == "leader":
+                return node
+    return None
 
 
 def start_controller(site: Site) -> None:
@@ -316,19 +355,3 @@ def is_daemon(argv: tuple[str, ...], daemon: str) -> bool:
     if daemon == "forward":
         return "ovnmesh.lab.forward" in argv
     return Path(argv[0]).name == daemon
-
-
-def _accepts(path: str) -> bool:
-    # A socket's address is short; the descriptor's path stands for a long folder name (unix(7)).
-    try:
-        folder = os.open(Path(path).parent, os.O_PATH | os.O_DIRECTORY)
-    except OSError:
-        return False
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(f"/proc/self/fd/{folder}/{Path(path).name}")
-    except OSError:
-        return False
-    finally:
-        os.close(folder)
-    return True

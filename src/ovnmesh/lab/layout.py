@@ -15,9 +15,11 @@ from uuid import NAMESPACE_DNS, uuid5
 from ovnmesh.errors import ConfigError, LabError, Problem
 from ovnmesh.lab.spec import LabSpec, SiteSpec
 from ovnmesh.lab.topology import (
+    IC_ADDRESS,
     IC_NETWORK,
     JOIN,
     OVN_DEFAULT,
+    IcNode,
     Interface,
     Lab,
     Network,
@@ -58,13 +60,32 @@ def compute_lab(spec: LabSpec, directory: Path) -> Lab:
         sites=sites,
         ts_count=spec.ts_count,
         protocol=spec.protocol,
-        ic_netns=f"{prefix}-ic",
+        ic_nodes=compute_ic_nodes(spec.ic_nodes, directory, prefix),
         router_netns=f"{prefix}-router",
     )
-    _check_names([("site", site.name) for site in sites])
+    places = [site.name for site in sites] + [node.name for node in lab.ic_nodes[1:]]
+    _check_names([("site", name) for name in places])
     _check_names([("node", node.name) for site in sites for node in site.nodes])
     _check_names([("namespace", name) for name in lab.namespaces])
     return lab
+
+
+def compute_ic_nodes(count: int, directory: Path, prefix: str) -> tuple[IcNode, ...]:
+    """Compute the nodes of the interconnection databases, from the documents' address upwards."""
+    # No site can have this name: it has an underscore.
+    folder = directory / "ic_db"
+    names = [f"ic{i}" for i in range(1, count + 1)] if count > 1 else ["ic"]
+    return tuple(
+        IcNode(
+            name=name,
+            address=IPv4Interface(f"{IC_ADDRESS.ip + i}/{IC_NETWORK.prefixlen}"),
+            mac=mac_of(name),
+            netns=f"{prefix}-{name}",
+            directory=folder / name if count > 1 else folder,
+            router_ifname=f"{name}-port",
+        )
+        for i, name in enumerate(names)
+    )
 
 
 def compute_pod(prefix: str, site: str, name: str, node: str, place: tuple[Subnet, int]) -> Pod:
@@ -173,6 +194,7 @@ def _compute_site(lab: LabSpec, index: int, directory: Path, prefix: str) -> Sit
         enable_ic=spec.enable_ic,
         directory=directory / name,
         api_address=_api_address(prefix, index) if lab.kubernetes else None,
+        ic_db_host=",".join(str(IC_ADDRESS.ip + i) for i in range(lab.ic_nodes)),
     )
 
 

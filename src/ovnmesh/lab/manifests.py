@@ -16,7 +16,7 @@ from ovnmesh.config import parse_subnet
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.lab.layout import compute_subnet
 from ovnmesh.lab.state import write_whole
-from ovnmesh.lab.topology import IC_ADDRESS, ROUTER, Site, Subnet
+from ovnmesh.lab.topology import ROUTER, Site, Subnet
 
 Manifest = Mapping[str, Any]
 
@@ -97,7 +97,7 @@ def first_manifests(site: Site) -> tuple[Manifest, ...]:
         "data": {
             "enable-ic": _boolean(site.enable_ic),
             "az-name": site.name,
-            "ic-db-host": str(IC_ADDRESS.ip),
+            "ic-db-host": site.ic_db_host,
             "ic-nb-port": str(IC_NB_PORT),
             "ic-sb-port": str(IC_SB_PORT),
             "gw-nodes": ",".join(site.gw_nodes),

@@ -13,9 +13,9 @@ from ovnmesh.host.netns import Links, VethEnd
 from ovnmesh.host.process import wait_until
 from ovnmesh.lab.layout import host, mac_of
 from ovnmesh.lab.topology import (
-    IC_ADDRESS,
     IC_NETWORK,
     POD_MTU_BYTES,
+    IcNode,
     Interface,
     Lab,
     Network,
@@ -25,9 +25,11 @@ from ovnmesh.lab.topology import (
     Subnet,
 )
 
-_IC_IFNAME = "ic"
-_FIRST_CUT_PRIORITY = 100
-"""Priority of the first site's rule that cuts it off the databases; the kernel's begin at 32766."""
+_IC_BRIDGE = "br-ic"
+_IC_CUT_PRIORITY = 100
+"""Priority of the rules that cut sites off the databases; the kernel's begin at 32766."""
+_PATH_CUT_PRIORITY = 200
+"""Priority of the rules that cut paths between places."""
 
 
 def make_namespaces(lab: Lab) -> None:
@@ -42,16 +44,19 @@ def make_underlay(lab: Lab) -> None:
 
     def build(links: Links) -> None:
         links.set_sysctl("ipv4/ip_forward", "1")
-        ic_end = VethEnd(lab.ic_netns, "eth0", mac_of("ic"))
-        links.add_veth(_IC_IFNAME, mac_of("ic", "router"), ic_end)
-        links.disable_tx_checksum_offload(_IC_IFNAME)
-        links.set_link(_IC_IFNAME, up=True)
-        links.add_addresses(_IC_IFNAME, [router_end])
+        ends = [(n.router_ifname, VethEnd(n.netns, "eth0", n.mac)) for n in lab.ic_nodes]
+        _build_wire(links, _IC_BRIDGE, mac_of("ic", "router"), router_end, ends)
         for site in lab.sites:
-            _build_wire(links, site)
+            ends = [(site.control_ifname, VethEnd(site.control_netns, "eth0", site.control_mac))]
+            ends += [
+                (n.router_ifname, VethEnd(n.netns, "eth0", mac_of(site.name, "nic", n.name)))
+                for n in site.nodes
+            ]
+            _build_wire(links, site.bridge, site.router_mac, site.router_address, ends)
 
     netns.inside(lab.router_netns, build)
-    netns.inside(lab.ic_netns, partial(_configure_end, address=IC_ADDRESS, gateway=router_end))
+    for ic in lab.ic_nodes:
+        netns.inside(ic.netns, partial(_configure_end, address=ic.address, gateway=router_end))
     for site in lab.sites:
         netns.inside(
             site.control_netns,
@@ -68,18 +73,16 @@ def _configure_end(links: Links, address: IPv4Interface, gateway: Interface) -> 
     links.set_route(None, gateway.ip)
 
 
-def _build_wire(links: Links, site: Site) -> None:
-    links.add_bridge(site.bridge, site.router_mac)
-    links.add_addresses(site.bridge, [site.router_address])
-    ends = [(site.control_ifname, VethEnd(site.control_netns, "eth0", site.control_mac))]
-    ends += [
-        (node.router_ifname, VethEnd(node.netns, "eth0", mac_of(site.name, "nic", node.name)))
-        for node in site.nodes
-    ]
+def _build_wire(
+    links: Links, bridge: str, mac: str, address: Interface, ends: list[tuple[str, VethEnd]]
+) -> None:
+    """Make a bridge of the router's, its own address there, and a link to each end."""
+    links.add_bridge(bridge, mac)
+    links.add_addresses(bridge, [address])
     for ifname, end in ends:
-        links.add_veth(ifname, mac_of(site.name, "port", ifname), end)
+        links.add_veth(ifname, mac_of(bridge, "port", ifname), end)
         links.disable_tx_checksum_offload(ifname)
-        links.set_link(ifname, up=True, bridge=site.bridge)
+        links.set_link(ifname, up=True, bridge=bridge)
 
 
 def _prepare_node(links: Links) -> None:
@@ -169,7 +172,7 @@ def _route_networks(links: Links, site: Site, networks: tuple[Network, ...]) -> 
                 links.set_route(network, gateway.ip)
 
 
-def set_node_link(lab: Lab, node: Node, *, up: bool) -> None:
+def set_node_link(lab: Lab, node: Node | IcNode, *, up: bool) -> None:
     """Pull or plug the cable of a node: both ends lose or gain their carrier."""
     netns.inside(lab.router_netns, lambda links: links.set_link(node.router_ifname, up=up))
 
@@ -179,13 +182,20 @@ def set_ic_path(lab: Lab, site: Site, *, up: bool) -> None:
 
     Traffic between nodes is left alone.
     """
-    priority = _FIRST_CUT_PRIORITY + lab.sites.index(site)
     control = IPv4Network(f"{site.control_address.ip}/32")
+    _set_path(lab, (control, IC_NETWORK), _IC_CUT_PRIORITY, up=up)
 
+
+def set_path(lab: Lab, first: IPv4Network, second: IPv4Network, *, up: bool) -> None:
+    """Cut the path between two places on different wires, silently and both ways, or heal it."""
+    _set_path(lab, (first, second), _PATH_CUT_PRIORITY, up=up)
+
+
+def _set_path(lab: Lab, ends: tuple[IPv4Network, IPv4Network], priority: int, *, up: bool) -> None:
     def change(links: Links) -> None:
         if up:
-            links.undrop(priority)
+            links.undrop_between(*ends, priority)
         else:
-            links.drop_between(control, IC_NETWORK, priority)
+            links.drop_between(*ends, priority)
 
     netns.inside(lab.router_netns, change)

@@ -35,7 +35,7 @@ from ovnmesh.lab.state import (
     save_state,
     site_entry,
 )
-from ovnmesh.lab.topology import JOIN, OVN_DEFAULT, Network, Pod, Site, Subnet
+from ovnmesh.lab.topology import JOIN, OVN_DEFAULT, IcNode, Network, Node, Pod, Site, Subnet
 
 
 class LabRunner:
@@ -110,13 +110,14 @@ class LabRunner:
         return site_entry(self.lab, self.lab.site(site))
 
     def netns_of(self, target: str) -> str:
-        """Namespace of ``SITE/POD``, ``SITE/NODE``, ``SITE/control``, ``ic`` or ``router``.
+        """Namespace of ``SITE/POD``, ``SITE/NODE``, ``SITE/control``, ``ic1`` or ``router``.
 
         Raises:
             LabError: there is no such thing in the lab.
         """
-        if target == "ic":
-            return self.lab.ic_netns
+        ic_node = self.lab.ic_node(target)
+        if ic_node is not None:
+            return ic_node.netns
         if target == "router":
             return self.lab.router_netns
         site, name = self._split(target)
@@ -347,9 +348,12 @@ class LabRunner:
         return tuple(cidr for subnet in subnets for cidr in subnet.cidrs)
 
     def fault_link(self, target: str, *, heal: bool = False) -> None:
-        """Take the underlay link of ``SITE/NODE`` down, or set it up again."""
-        site, name = self._split(target)
-        faults.fault_link(self.lab, site.node(name), heal=heal)
+        """Take the underlay link of ``SITE/NODE`` or of a databases' node down, or up again."""
+        node: Node | IcNode | None = self.lab.ic_node(target)
+        if node is None:
+            site, name = self._split(target)
+            node = site.node(name)
+        faults.fault_link(self.lab, node, heal=heal)
 
     def fault_ic(self, target: str, *, heal: bool = False) -> None:
         """Cut a site, or ``all``, off the interconnection databases, or heal that."""
@@ -361,38 +365,29 @@ class LabRunner:
 
         Args:
             target: ``SITE/NODE`` for a node's daemon; ``SITE`` or ``SITE/control`` for one of the
-                control node; ``ic`` for ``ic-db``.
+                control node; ``ic``, ``ic1`` for ``ic-db``.
             daemon: one of `daemons.NODE_DAEMONS`, `daemons.control_daemons` or ``ic-db``.
             heal: start it instead, if it does not run.
 
         Raises:
             LabError: there is no such daemon there, or it does not run.
         """
-        if target == "ic" and daemon in daemons.IC_DAEMONS:
-            if heal:
-                faults.heal_ic_db(self.lab)
-            else:
-                faults.kill_ic_db(self.lab)
-            return
-        site_name, _, name = target.partition("/")
-        site = self.lab.site(site_name)
-        if daemon in daemons.control_daemons(site) and name in ("", "control"):
-            if heal:
-                faults.heal_control_daemon(site, daemon)
-            else:
-                faults.kill_control_daemon(site, daemon)
-        elif daemon in daemons.NODE_DAEMONS and name not in ("", "control"):
-            node = site.node(name)
-            if heal:
-                faults.heal_node_daemon(site, node, daemon, self.networks(site))
-            else:
-                faults.kill_node_daemon(node, daemon)
-        else:
-            raise LabError(
-                f"{target}: no daemon {daemon!r}; expected SITE/NODE with one of "
-                f"{', '.join(daemons.NODE_DAEMONS)}, SITE with one of "
-                f"{', '.join(daemons.control_daemons(site))}, or ic with ic-db"
-            )
+        faults.fault_daemon(self.lab, target, daemon, self.networks, heal=heal)
+
+    def fault_ic_leader(self, which: str, *, heal: bool = False) -> str:
+        """Kill the node that leads ``nb`` or ``sb``, or start all nodes that do not run.
+
+        Returns:
+            Name of the node that was killed, "" when healing.
+        """
+        if heal:
+            faults.heal_ic_db(self.lab, self.lab.ic_nodes)
+            return ""
+        return faults.kill_ic_leader(self.lab, which).name
+
+    def fault_path(self, one: str, other: str, *, heal: bool = False) -> None:
+        """Drop everything between two places, silently and both ways; see `faults.fault_path`."""
+        faults.fault_path(self.lab, one, other, heal=heal)
 
     def status(self) -> dict[str, Any]:
         """Describe the lab: sites, nodes, pods, addresses, namespaces, sockets and daemons."""

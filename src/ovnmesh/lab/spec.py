@@ -30,6 +30,9 @@ MAX_SITES = 60
 MAX_NODES = 200
 """Nodes of a site have addresses .10 to .209 of its underlay network."""
 
+MAX_IC_NODES = 7
+"""More only make every write slower: it waits for a majority (ovsdb(7), "Clustered")."""
+
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
 Protocol = Literal["ipv4", "ipv6", "dual"]
@@ -113,6 +116,7 @@ class LabSpec(BaseModel):
         sites: its sites, in order.
         ts_count: number of transit switches.
         protocol: address families of the networks above the underlay, which is always IPv4.
+        ic_nodes: nodes of the interconnection databases; more than one form a RAFT cluster.
         kubernetes: give each site a Kubernetes API server, which configures its controller.
     """
 
@@ -121,11 +125,17 @@ class LabSpec(BaseModel):
     sites: Annotated[tuple[SiteSpec, ...], _check_count(MAX_SITES)]
     ts_count: Annotated[int, Field(ge=1, le=16)] = 1
     protocol: Protocol = "ipv4"
+    ic_nodes: Annotated[int, Field(ge=1, le=MAX_IC_NODES)] = 1
     kubernetes: bool = False
 
 
 def uniform_spec(
-    sites: int = 2, nodes: int = 3, pods: int = 1, ts_count: int = 1, protocol: str = "ipv4"
+    sites: int = 2,
+    nodes: int = 3,
+    pods: int = 1,
+    ts_count: int = 1,
+    protocol: str = "ipv4",
+    ic_nodes: int = 1,
 ) -> LabSpec:
     """Describe a lab of equal sites.
 
@@ -135,6 +145,7 @@ def uniform_spec(
         pods: pods of each node.
         ts_count: number of transit switches.
         protocol: ``ipv4``, ``ipv6`` or ``dual``.
+        ic_nodes: nodes of the interconnection databases.
 
     Raises:
         ConfigError: a number is out of range.
@@ -144,6 +155,7 @@ def uniform_spec(
             "sites": [{"nodes": nodes, "pods": pods} for _ in range(max(0, sites))],
             "ts_count": ts_count,
             "protocol": protocol,
+            "ic_nodes": ic_nodes,
         },
         "lab up",
     )
@@ -170,7 +182,7 @@ def parse_spec(document: object, where: str) -> LabSpec:
     """Validate a topology.
 
     Args:
-        document: mapping with ``sites`` and optionally ``ts_count`` and ``protocol``.
+        document: mapping with ``sites`` and the optional fields of `LabSpec`.
         where: where it comes from, for errors.
 
     Raises:

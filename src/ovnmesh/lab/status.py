@@ -8,6 +8,7 @@ from typing import Any
 
 from ovnmesh.host import netns
 from ovnmesh.host.process import command_line
+from ovnmesh.icdb import files as icdb_files
 from ovnmesh.lab import daemons
 from ovnmesh.lab.state import site_entry
 from ovnmesh.lab.topology import Lab, Node, Pod, Site
@@ -35,6 +36,12 @@ def describe(lab: Lab, *, bare: bool) -> dict[str, Any]:
             for daemon in wanted
         }
 
+    leads: dict[str, list[str]] = {node.name: [] for node in lab.ic_nodes}
+    if len(lab.ic_nodes) > 1:
+        for database in icdb_files.DATABASES:
+            leader = daemons.find_ic_leader(lab, database)
+            if leader is not None:
+                leads[leader.name].append(database.short)
     return {
         "directory": str(lab.directory),
         "prefix": lab.prefix,
@@ -43,10 +50,18 @@ def describe(lab: Lab, *, bare: bool) -> dict[str, Any]:
         "ts_count": lab.ts_count,
         "router_netns": lab.router_netns,
         "ic": {
-            "netns": lab.ic_netns,
             "nb": lab.ic_nb,
             "sb": lab.ic_sb,
-            "daemons": find(lab.ic_netns, daemons.IC_DAEMONS),
+            "nodes": [
+                {
+                    "name": node.name,
+                    "address": str(node.address.ip),
+                    "netns": node.netns,
+                    "leads": leads[node.name],
+                    "daemons": find(node.netns, daemons.IC_DAEMONS),
+                }
+                for node in lab.ic_nodes
+            ],
         },
         "sites": [
             _site(lab, site)

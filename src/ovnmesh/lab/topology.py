@@ -116,6 +116,41 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class IcNode:
+    """A node of the interconnection databases: a namespace with ``ovnmesh ic-db``.
+
+    Attributes:
+        name: ``ic`` if it is the only one, else ``ic1``, ``ic2``, ...
+        address: its address on the interconnection network.
+        mac: hardware address of its link.
+        netns: its namespace.
+        directory: where its files are.
+        router_ifname: name of the underlay router's end of its link.
+    """
+
+    name: str
+    address: IPv4Interface
+    mac: str
+    netns: str
+    directory: Path
+    router_ifname: str
+
+    @property
+    def data_directory(self) -> Path:
+        """Where its database files are."""
+        return self.directory / "data"
+
+    @property
+    def run_directory(self) -> Path:
+        """Where its sockets are."""
+        return self.directory / "run"
+
+    def socket(self, which: str) -> str:
+        """Connection to its own server of ``ic_nb`` or ``ic_sb``."""
+        return f"unix:{self.run_directory / f'ovn_{which}.sock'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A site: an availability zone with its own databases, nodes and pods.
 
@@ -138,6 +173,7 @@ class Site:
         enable_ic: ``enable-ic`` of ``ovn-ic-config``.
         directory: where everything of the site is kept.
         api_address: loopback address of its Kubernetes API server; None in a lab without.
+        ic_db_host: ``ic-db-host`` of ``ovn-ic-config``.
     """
 
     name: str
@@ -158,6 +194,7 @@ class Site:
     enable_ic: bool
     directory: Path
     api_address: IPv4Address | None
+    ic_db_host: str
 
     @property
     def nb(self) -> str:
@@ -229,7 +266,7 @@ class Lab:
         sites: its sites.
         ts_count: number of transit switches.
         protocol: ``ipv4``, ``ipv6`` or ``dual``.
-        ic_netns: namespace of the interconnection databases.
+        ic_nodes: nodes of the interconnection databases; several form a cluster.
         router_netns: namespace of the underlay router.
     """
 
@@ -238,32 +275,41 @@ class Lab:
     sites: tuple[Site, ...]
     ts_count: int
     protocol: str
-    ic_netns: str
+    ic_nodes: tuple[IcNode, ...]
     router_netns: str
 
     @property
+    def ic_netns(self) -> str:
+        """Namespace of the first node of the interconnection databases."""
+        return self.ic_nodes[0].netns
+
+    @property
     def ic_directory(self) -> Path:
-        """Where the interconnection databases' files are; no site can have this name."""
-        return self.directory / "ic_db"
+        """Where the files of the first node of the interconnection databases are."""
+        return self.ic_nodes[0].directory
 
     @property
     def ic_nb(self) -> str:
         """Connection to the interconnection northbound database."""
-        return f"unix:{self.ic_directory / 'run' / 'ovn_ic_nb.sock'}"
+        return ",".join(node.socket("ic_nb") for node in self.ic_nodes)
 
     @property
     def ic_sb(self) -> str:
         """Connection to the interconnection southbound database."""
-        return f"unix:{self.ic_directory / 'run' / 'ovn_ic_sb.sock'}"
+        return ",".join(node.socket("ic_sb") for node in self.ic_nodes)
 
     @property
     def namespaces(self) -> tuple[str, ...]:
         """Names of all its namespaces."""
-        names = [self.router_netns, self.ic_netns]
+        names = [self.router_netns, *(node.netns for node in self.ic_nodes)]
         for site in self.sites:
             names += [site.control_netns, *(n.netns for n in site.nodes)]
             names += [pod.netns for pod in site.pods]
         return tuple(names)
+
+    def ic_node(self, name: str) -> IcNode | None:
+        """Find a node of the interconnection databases by name; None if it is none of them."""
+        return next((node for node in self.ic_nodes if node.name == name), None)
 
     def site(self, name: str) -> Site:
         """Find a site by name.

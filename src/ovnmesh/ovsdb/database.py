@@ -29,6 +29,9 @@ LOG = logging.getLogger(__name__)
 TIMEOUT_S = 5
 #: Milliseconds between probes of an idle connection: half-open ones are noticed within two.
 PROBE_INTERVAL_MS = 10_000
+#: Milliseconds between attempts to connect again. The ovs package would wait up to 8 s, for which
+#: there is no reason here: a site has a handful of connections. It allows no less.
+RETRY_MS = 1000
 
 
 class _Idl(connection.OvsdbIdl):  # type: ignore[misc]
@@ -38,6 +41,7 @@ class _Idl(connection.OvsdbIdl):  # type: ignore[misc]
         self, remote: str, helper: Any, leader_only: bool, on_change: Callable[[], None]
     ) -> None:
         super().__init__(remote, helper, probe_interval=PROBE_INTERVAL_MS, leader_only=leader_only)
+        self._session.reconnect.set_backoff(RETRY_MS, RETRY_MS)
         self._on_change = on_change
         #: Connected, and how many changes of conditions the server has acknowledged.
         self._last = (False, 0)
@@ -56,6 +60,30 @@ class _Idl(connection.OvsdbIdl):  # type: ignore[misc]
     def live(self) -> bool:
         """Whether the content is that of the server right now, as far as can be known."""
         return bool(self._session.is_connected() and self.state == self.IDL_S_MONITORING)
+
+    @property
+    def member(self) -> str:
+        """Connection method of the server that is, or will next be, connected to."""
+        name: str = self._session.get_name()
+        return name
+
+    def go_to(self, member: str) -> bool:
+        """Connect to this member now, whatever is being waited for; the rows here stay.
+
+        Returns:
+            False if that is being done already.
+        """
+        session = self._session
+        if self.member == member and (session.rpc is not None or session.stream is not None):
+            return False
+        session.next_remote = session.remotes.index(member)
+        if session.rpc is None and session.stream is None:
+            session.pick_remote()
+            session.reconnect.backoff = 0
+        else:
+            session.reconnect.set_backoff_free_tries(2)  # the first is the disconnection
+            session.force_reconnect()
+        return True
 
 
 class _Api(Backend):  # type: ignore[misc]
@@ -90,8 +118,11 @@ def fetch_schema(remote: str, db: Db) -> dict[str, Any]:
         OvsdbUnavailable: nobody answers, or the server does not have this database.
     """
     tried: list[str] = []
-    for method in idlutils.parse_connection(remote):
-        error, link = stream.Stream.open_block(stream.Stream.open(method), TIMEOUT_S * 1000)
+    methods = idlutils.parse_connection(remote)
+    for method in methods:
+        # A member that is dead must not use up the time of the others.
+        wait_ms = TIMEOUT_S * 1000 // len(methods)
+        error, link = stream.Stream.open_block(stream.Stream.open(method), wait_ms)
         if error:
             tried.append(f"{method}: {os.strerror(error)}")
             continue
@@ -172,6 +203,28 @@ class Database:
     def connected(self) -> bool:
         """Whether the server answers right now."""
         return self._link is not None and self._link.idl.live
+
+    def follow(self, leader: str) -> bool:
+        """Go to the leader of a cluster at once, unless connected to it.
+
+        Args:
+            leader: one of the connection methods in `address`.
+
+        Returns:
+            Whether that is done; not while an attempt to connect to it is on its way, which may
+            have begun before it led, and will then be in vain.
+        """
+        link = self._link
+        if link is None or leader not in idlutils.parse_connection(self.address):
+            return True
+        if self.connected and link.idl.member == leader:
+            return True
+        with self._locked():
+            if not link.idl.go_to(leader):
+                return False
+        LOG.info("%s: following the leader to %s", self.db.value, leader)
+        link.txns.alert_notify()
+        return True
 
     @property
     def has_lock(self) -> bool:

@@ -26,6 +26,17 @@ def resolve(remote: str) -> str:
     return ",".join(_resolve_one(method) for method in remote.split(","))
 
 
+def endpoint_of(method: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int] | None:
+    """Address and port of one connection method; None if it is none of a host by its address."""
+    found = _METHOD.fullmatch(method)
+    if found is None:
+        return None
+    try:
+        return ipaddress.ip_address(found["host"].strip("[]")), int(found["port"])
+    except ValueError:
+        return None
+
+
 def _resolve_one(method: str) -> str:
     found = _METHOD.fullmatch(method)
     if found is None:

@@ -1,4 +1,4 @@
-"""Keeps BFD running between gateway nodes and witnesses, apart from the ports that carry traffic.
+"""Keeps BFD running between gateways, apart from the ports that carry traffic.
 
 Called by `plan.site` and `plan.leave`. OVN runs BFD only between members of one HA chassis group,
 and takes a gateway that sees no BFD peer up for isolated (ovn-controller, ha-chassis.c). So a
@@ -7,7 +7,12 @@ group of several members is claimed by nobody until then (measured: 1 s later at
 
 Therefore a group of its own, with a port that nobody uses: its BFD sessions are up long before a
 second gateway is promoted, and a lone survivor still sees a peer. Ports with one gateway keep a
-group of one, which needs no BFD to be claimed. Must not touch transit ports.
+group of one, which needs no BFD to be claimed.
+
+The gateways of the other sites are members too. Where both sites have each other in such a group,
+BFD runs on the tunnels between them: a site of two chassis fails over, because the survivor still
+sees a peer abroad, and a dead path between sites is noticed (docs/adr/0020). Must not touch transit
+ports.
 """
 
 from collections.abc import Iterable
@@ -41,7 +46,8 @@ def choose_members(candidates: Iterable[str], observed: Observed) -> tuple[str, 
         observed: the site.
 
     Returns:
-        Fewer than two members are no group at all: then nothing.
+        Own members and, after them, gateways of other sites to which there are tunnels. Fewer than
+        two members are no group at all: then nothing.
     """
     members = sorted(set(candidates))
     if not members:
@@ -49,6 +55,8 @@ def choose_members(candidates: Iterable[str], observed: Observed) -> tuple[str, 
     local = sorted(chassis.name for chassis in observed.sb.chassis if not chassis.is_remote)
     others = [name for name in local if name not in members]
     members += others[: max(0, ENOUGH_MEMBERS - len(members))]
+    published = {gateway.name for gateway in observed.ic.gateways if gateway.az != observed.nb.name}
+    members += sorted(c.name for c in observed.sb.chassis if c.is_remote and c.name in published)
     return tuple(members) if len(members) > 1 else ()
 
 

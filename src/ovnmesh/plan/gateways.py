@@ -7,12 +7,15 @@ active before remote sites have a tunnel to it loses traffic. Demotion runs the 
 Must not leave a port without its last gateway.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.gateway_state import GatewayState
 from ovnmesh.model.observed import GatewayChassis, Observed, RouterPort
+from ovnmesh.plan.gateway_order import decide_order
 from ovnmesh.plan.operations import (
     Content,
     Delete,
@@ -23,6 +26,7 @@ from ovnmesh.plan.operations import (
     Update,
     symbol,
 )
+from ovnmesh.plan.pending import Ages, Waits
 
 TABLE = "Gateway_Chassis"
 
@@ -33,39 +37,59 @@ class Gateways:
 
     Attributes:
         marked: chassis names to be marked as interconnection gateways, sorted.
-        ranked: chassis names that may carry traffic, with their priority.
+        ranked: chassis names that may carry traffic with their priority, by transit switch.
         candidates: chassis names of the gateway nodes, promoted or not, sorted.
+        state: what to remember of the choice.
+        pending: conditions that count only after some seconds.
         findings: unknown, unregistered and unmarked nodes.
     """
 
     marked: tuple[str, ...]
-    ranked: tuple[tuple[str, int], ...]
+    ranked: Mapping[str, tuple[tuple[str, int], ...]]
     candidates: tuple[str, ...]
+    state: GatewayState
+    pending: Waits
     findings: tuple[Finding, ...]
 
 
-def decide_gateways(gw_nodes: Iterable[str], observed: Observed) -> Gateways:
-    """Resolve gateway nodes to chassis and decide who is marked and who is promoted."""
-    ranked: list[tuple[str, int]] = []
+def decide_gateways(desired: Desired, observed: Observed, ages: Ages) -> Gateways:
+    """Resolve gateway nodes to chassis and decide who is marked, who is promoted and who leads.
+
+    Args:
+        desired: the wish.
+        observed: the site.
+        ages: seconds for which conditions reported as pending have held.
+    """
+    candidates: dict[str, str] = {}
     marked: set[str] = set()
     findings: list[Finding] = []
     published = {gateway.name for gateway in observed.ic.gateways}
     in_use = _in_use(observed)
-    for index, node in enumerate(gw_nodes):
+    for node in desired.gw_nodes:
         chassis = observed.sb.find(node)
         if chassis is None:
             findings.append(_no_chassis(node, observed))
             continue
         marked.add(chassis.name)
         if (chassis.is_interconn and chassis.name in published) or chassis.name in in_use:
-            ranked.append((chassis.name, max(1, keys.GATEWAY_PRIORITY - index)))
+            candidates[node] = chassis.name
         if not chassis.is_interconn:
             findings.append(_not_marked(node))
-    # A gateway that is still carrying traffic stays marked until it carries none.
+    order = decide_order(desired, observed, candidates, ages)
+    ranked = {
+        ts: tuple(
+            (candidates[node], max(1, keys.GATEWAY_PRIORITY - index))
+            for index, node in enumerate(nodes)
+        )
+        for ts, nodes in order.ranked.items()
+    }
     return Gateways(
+        # A gateway that is still carrying traffic stays marked until it carries none.
         tuple(sorted(marked | in_use)),
-        tuple(ranked),
+        ranked,
         tuple(sorted(marked)),
+        order.state,
+        order.pending,
         tuple(findings),
     )
 
@@ -83,7 +107,7 @@ def _in_use(observed: Observed) -> set[str]:
 
 
 def plan_gateway_chassis(
-    gateways: Gateways,
+    ranked: tuple[tuple[str, int], ...],
     lrp: RouterPort | None,
     reference: Reference,
     lrp_name: str,
@@ -92,7 +116,7 @@ def plan_gateway_chassis(
     """The smallest change that gives a port its gateway chassis.
 
     Args:
-        gateways: the decision.
+        ranked: chassis names with their priority.
         lrp: the port as it is, None if it is being made.
         reference: the port, for new rows.
         lrp_name: the port's wanted name.
@@ -100,7 +124,7 @@ def plan_gateway_chassis(
     """
     existing = _existing(lrp, observed)
     operations: list[Operation] = []
-    for chassis, priority in gateways.ranked:
+    for chassis, priority in ranked:
         row = existing.pop(chassis, None)
         name = f"{lrp_name}-{chassis}"  # as ovn-nbctl(8) lrp-set-gateway-chassis names them
         if row is None:
@@ -120,7 +144,7 @@ def plan_gateway_chassis(
             columns["name"] = name
         if columns:
             operations.append(Update(TABLE, row.uuid, columns))
-    if gateways.ranked:
+    if ranked:
         operations += [
             Delete(TABLE, row.uuid, Parent("Logical_Router_Port", reference, "gateway_chassis"))
             for row in existing.values()

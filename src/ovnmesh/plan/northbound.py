@@ -1,4 +1,4 @@
-"""NB_Global of a joined site: name, route options, gateway list, and our own records.
+"""NB_Global of a joined site: name, options, gateway list, and our own records.
 
 Called by `plan.site` and `plan.leave`. Keys are merged, never replaced as a column: Neutron and
 Kube-OVN keep their own there. Must not touch ports.
@@ -15,7 +15,10 @@ from ovnmesh.model.prefixes import Prefix
 from ovnmesh.plan.operations import MergeKeys, Operation, Update
 
 #: Options of NB_Global that a join overwrites and a leave puts back.
-ROUTE_OPTIONS = (keys.ROUTE_ADV, keys.ROUTE_LEARN, keys.ROUTE_BLACKLIST, keys.ROUTE_DENYLIST)
+SITE_OPTIONS = (
+    *(keys.ROUTE_ADV, keys.ROUTE_LEARN, keys.ROUTE_BLACKLIST, keys.ROUTE_DENYLIST),
+    *(keys.BFD_MIN_RX, keys.BFD_MIN_TX, keys.BFD_MULT),
+)
 
 
 def deny_keys(capabilities: Capabilities) -> tuple[str, ...]:
@@ -59,7 +62,7 @@ def plan_global(
     Args:
         nb: the northbound database.
         az: wanted name.
-        options: wanted values; a route option that is not named is removed.
+        options: wanted values; one of `SITE_OPTIONS` that is not named is removed.
         records: wanted external_ids of ours.
         adopted: the site was interconnected by other means before; leaving it then means to
             disconnect it, not to put the old interconnection back.
@@ -68,7 +71,7 @@ def plan_global(
     if keys.RESTORE not in nb.external_ids:
         records = {**records, keys.RESTORE: _remember(nb, adopted)}
     operations += merge("NB_Global", nb.global_uuid, "external_ids", nb.external_ids, records)
-    gone = frozenset(key for key in ROUTE_OPTIONS if key in nb.options and key not in options)
+    gone = frozenset(key for key in SITE_OPTIONS if key in nb.options and key not in options)
     operations += merge("NB_Global", nb.global_uuid, "options", nb.options, options, gone)
     if nb.name != az:
         operations.append(Update("NB_Global", nb.global_uuid, {"name": az}))
@@ -97,7 +100,7 @@ def original_deny_list(nb: Northbound) -> str:
 
 def _remember(nb: Northbound, adopted: bool) -> str:
     name = "" if adopted else nb.name
-    options = {} if adopted else {k: nb.options[k] for k in ROUTE_OPTIONS if k in nb.options}
+    options = {} if adopted else {k: nb.options[k] for k in SITE_OPTIONS if k in nb.options}
     return json.dumps({"name": name, "options": options}, sort_keys=True, separators=(",", ":"))
 
 
@@ -110,9 +113,9 @@ def _remembered(nb: Northbound) -> tuple[str, dict[str, str]]:
 
 
 def plan_restore(nb: Northbound) -> tuple[Operation, ...]:
-    """Put name and route options back as they stood before the join."""
+    """Put name and options back as they stood before the join."""
     name, options = _remembered(nb)
-    gone = frozenset(key for key in ROUTE_OPTIONS if key not in options)
+    gone = frozenset(key for key in SITE_OPTIONS if key not in options)
     operations = list(merge("NB_Global", nb.global_uuid, "options", nb.options, options, gone))
     if nb.name != name:
         operations.append(Update("NB_Global", nb.global_uuid, {"name": name}))

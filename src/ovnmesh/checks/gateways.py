@@ -1,0 +1,55 @@
+"""Which gateway serves which transit switch: the content of `ovnmesh gateway list`.
+
+Called by the command line. Pure. Must not format.
+"""
+
+from dataclasses import dataclass
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.model.gateway_state import decode_gateway_state
+from ovnmesh.model.observed import Observed, RouterPort
+
+
+@dataclass(frozen=True, slots=True)
+class ServingLine:
+    """One gateway node of one transit switch.
+
+    Attributes:
+        ts: the transit switch.
+        node: host name of the node, or the chassis name if there is no such chassis.
+        chassis: chassis name.
+        priority: priority in the port's group; the highest that is up carries the traffic.
+        state: "active", "standby" or "drained"; a drained one may be active while nobody else can.
+    """
+
+    ts: str
+    node: str
+    chassis: str
+    priority: int
+    state: str
+
+
+def serving(observed: Observed) -> tuple[ServingLine, ...]:
+    """Gateways of every transit switch, the first in line first."""
+    lines = [line for lrp in observed.nb.transit_lrps() for line in _of_port(lrp, observed)]
+    return tuple(sorted(lines, key=lambda line: (line.ts, -line.priority, line.node)))
+
+
+def active_node(observed: Observed, ts: str) -> str:
+    """Node that carries a transit switch's traffic; "" while nobody does."""
+    return next((x.node for x in serving(observed) if x.ts == ts and x.state == "active"), "")
+
+
+def _of_port(lrp: RouterPort, observed: Observed) -> list[ServingLine]:
+    nb, sb = observed.nb, observed.sb
+    drained = decode_gateway_state(nb.external_ids.get(keys.GATEWAY_STATE, "")).drained
+    lines = []
+    for row in (nb.gateway_chassis[u] for u in lrp.gateway_chassis if u in nb.gateway_chassis):
+        chassis = sb.by_name(row.chassis)
+        node = chassis.hostname if chassis else row.chassis
+        state = "drained" if {node, row.chassis} & drained else "standby"
+        if sb.active.get(lrp.name) == row.chassis:
+            state = "active"
+        ts = lrp.external_ids.get(keys.TRANSIT_SWITCH, "")
+        lines.append(ServingLine(ts, node, row.chassis, row.priority, state))
+    return lines

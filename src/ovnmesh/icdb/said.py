@@ -1,0 +1,26 @@
+"""Says what is waited for when it changes, and now and then, not all the time.
+
+Called by whatever waits. Must not decide anything.
+"""
+
+import logging
+import time
+
+log = logging.getLogger(__name__)
+
+_REPEAT_S = 30.0
+
+
+class Said:
+    """Remembers what was said last."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._at_s = 0.0
+
+    def say(self, text: str) -> None:
+        """Log a text at INFO, unless it was the last one, said less than 30 s ago."""
+        now_s = time.monotonic()
+        if text != self._text or now_s > self._at_s + _REPEAT_S:
+            log.info("%s", text)
+            self._text, self._at_s = text, now_s
