@@ -27,6 +27,7 @@ class ChaosLab(MeshLab):
     Attributes:
         bare: rows before any site joined.
         fresh: rows when all had joined.
+        joined_with: active gateways when all had joined.
     """
 
     def __init__(self, folder: Path, ic_nodes: int, ts_count: int) -> None:
@@ -46,6 +47,7 @@ class ChaosLab(MeshLab):
             self.configure(site, enable_ic="true")
         self.first = {site: self.config(site) for site in self.names}
         self.settle()
+        self.joined_with = self.active_gateways()
         self.reset_gateways()
         self.fresh = mesh_rows(self)
 
@@ -56,6 +58,12 @@ class ChaosLab(MeshLab):
 
     def gateways(self, site: str) -> list[str]:
         return [name.strip() for name in self.config(site)["gw-nodes"].split(",")]
+
+    def active_gateways(self) -> str:
+        """Who serves on each transit switch of each site."""
+        return " ".join(
+            self.active_gateway(site, ts) for site in self.names for ts in self.switches()
+        )
 
     def switches(self) -> list[str]:
         return ["ts", *(f"ts{i}" for i in range(1, self.runner.lab.ts_count))]

@@ -62,7 +62,7 @@ class ChaosRun:
         self.tell(f"seed {self.seed}, {self.rounds} rounds, {shape}")
         try:
             self.lab = ChaosLab(self.folder, shape.ic_nodes, shape.ts_count)
-            self.tell("joined")
+            self.tell(f"joined with {self.lab.joined_with}")
             for step in self.steps:
                 self._repeat(step)
             self.tell("all healed: compared with a fresh mesh")
@@ -112,6 +112,7 @@ class ChaosRun:
         bounds = [action.bound for action in actions] + self._no_reserve(actions)
         slower_ms = max(0.0, lab.bfd_ms() - USUAL_BFD_MS)
         watched, control = self._pairs(actions, dice)
+        before = lab.active_gateways()
         with lab.trains(*watched, *control, interval_ms=INTERVAL_MS) as results:
             began = time.monotonic()
             for action in actions:
@@ -125,6 +126,8 @@ class ChaosRun:
                     self._act(f"undo: {action.what}", action.undo)
             window_ms = (time.monotonic() - began) * 1000
             lab.settle()
+        after = lab.active_gateways()
+        self.tell(f"  gateways: {before}" + (f" -> {after}" if after != before else ""))
         slower_ms = max(slower_ms, lab.bfd_ms() - USUAL_BFD_MS)
         found, noise = results[: len(watched)], results[len(watched) :]
         limit_ms = allowed_ms(bounds, window_ms, slower_ms)
