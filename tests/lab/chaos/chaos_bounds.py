@@ -57,7 +57,9 @@ FAULTS = {
     "kill ovn-ic": Bound(0, "restarted by the controller after 0.2 s", halts_ms=1500),
     "kill agent": Bound(0, "marks stay"),
     "kill ovn-controller": Bound(0, "flows stay in ovs-vswitchd", halts_ms=UNTIL_HEALED),
-    "kill ovsdb-server": Bound(0, "a node's: flows stay in ovs-vswitchd", halts_ms=UNTIL_HEALED),
+    "kill ovsdb-server": Bound(
+        500, "a gateway's: its BFD seems down, so traffic moves", moves=True, halts_ms=UNTIL_HEALED
+    ),
     "kill ovs-vswitchd": Bound(1000, "of a gateway: BFD 300 ms, and the return", moves=True),
     "kill nb": Bound(0, "rows are files; clients reconnect", halts_ms=UNTIL_HEALED),
     "kill sb": Bound(0, "ovn-controllers keep their flows", halts_ms=UNTIL_HEALED),

@@ -142,8 +142,7 @@ class ChaosRun:
     def _judge(
         self, found: list[PingResult], noise: list[PingResult], limit_ms: float
     ) -> tuple[float, float, bool]:
-        worst_ms = max(result.longest_gap_ms for result in found)
-        noise_ms = max((result.longest_gap_ms for result in noise), default=0.0)
+        worst_ms, noise_ms = worst(found, limit_ms), worst(noise, limit_ms)
         busy = os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
         slack_ms = 2 * noise_ms + (BUSY_MS if busy else 0.0)
         self.tell(
@@ -178,6 +177,12 @@ class ChaosRun:
             if len(calm) > 1:
                 control.append((calm[0], calm[-1]))
         return watched, control
+
+
+def worst(results: list[PingResult], limit_ms: float) -> float:
+    """Longest gap in milliseconds; where none is allowed, each lost packet counts as one."""
+    least_ms = 0.0 if limit_ms else INTERVAL_MS
+    return max((max(r.longest_gap_ms, r.lost * least_ms) for r in results), default=0.0)
 
 
 def save_logs(folder: Path, seed: int) -> Path:
