@@ -68,6 +68,9 @@ FAULTS = {
     "kill ic-db member": Bound(0, "the others serve; if it led, as below", halts_ms=3000),
     "kill ic-db leader": Bound(0, "election, and ovn-ic taken to the leader", halts_ms=3000),
     "cut ic-db member": Bound(0, "its link, without a word; the others elect", halts_ms=3000),
+    "part site from ic-db leader": Bound(
+        0, "the others reach it, so nobody is elected", halts_ms=UNTIL_HEALED
+    ),
     "cut site from ic-db": Bound(0, "learned routes stay in NB", halts_ms=UNTIL_HEALED),
     "cut gateway link": Bound(1000, "BFD 300 ms, claim, IC-SB, the far SB; its return", moves=True),
     "cut node link": Bound(0, "of a node that carries no traffic of others"),

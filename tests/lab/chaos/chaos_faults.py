@@ -114,6 +114,10 @@ def part_sites(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
     return _path(lab, *lab.names, bound)
 
 
+def part_leader(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
+    return _path(lab, f"{dice.choice(lab.names)}/control", _leader(lab, dice), bound)
+
+
 def cut_ic(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
     target = dice.choice([*lab.names, "all"])
     return Action(
@@ -138,6 +142,7 @@ FAULTS: dict[str, Maker] = {
     "kill ic-db member": kill_member,
     "kill ic-db leader": kill_leader,
     "cut ic-db member": cut_member,
+    "part site from ic-db leader": part_leader,
     "cut site from ic-db": cut_ic,
     "cut gateway link": cut_gateway,
     "cut node link": cut_node,
