@@ -65,7 +65,9 @@ class ChaosRun:
             self.tell(f"joined with {self.lab.joined_with}")
             for step in self.steps:
                 self._repeat(step)
-            self.tell("all healed: compared with a fresh mesh")
+            self.tell("first configuration again")
+            self.lab.restore()
+            self.tell("compared with a fresh mesh")
             self.lab.assert_as_fresh()
             self.tell("leaving")
             self.lab.assert_leaving_restores()
