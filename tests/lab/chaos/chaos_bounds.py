@@ -57,7 +57,9 @@ FAULTS = {
     "kill ovn-ic": Bound(0, "restarted by the controller after 0.2 s", halts_ms=1500),
     "kill agent": Bound(0, "marks stay"),
     "kill ovn-controller": Bound(0, "flows stay in ovs-vswitchd", halts_ms=UNTIL_HEALED),
-    "kill ovsdb-server": Bound(0, "a node's: flows stay in ovs-vswitchd", halts_ms=UNTIL_HEALED),
+    "kill ovsdb-server": Bound(
+        500, "a gateway's: its BFD seems down, so traffic moves", moves=True, halts_ms=UNTIL_HEALED
+    ),
     "kill ovs-vswitchd": Bound(1000, "of a gateway: BFD 300 ms, and the return", moves=True),
     "kill nb": Bound(0, "rows are files; clients reconnect", halts_ms=UNTIL_HEALED),
     "kill sb": Bound(0, "ovn-controllers keep their flows", halts_ms=UNTIL_HEALED),
@@ -66,6 +68,9 @@ FAULTS = {
     "kill ic-db member": Bound(0, "the others serve; if it led, as below", halts_ms=3000),
     "kill ic-db leader": Bound(0, "election, and ovn-ic taken to the leader", halts_ms=3000),
     "cut ic-db member": Bound(0, "its link, without a word; the others elect", halts_ms=3000),
+    "part site from ic-db leader": Bound(
+        0, "the others reach it, so nobody is elected", halts_ms=UNTIL_HEALED
+    ),
     "cut site from ic-db": Bound(0, "learned routes stay in NB", halts_ms=UNTIL_HEALED),
     "cut gateway link": Bound(1000, "BFD 300 ms, claim, IC-SB, the far SB; its return", moves=True),
     "cut node link": Bound(0, "of a node that carries no traffic of others"),

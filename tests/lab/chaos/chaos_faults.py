@@ -36,10 +36,15 @@ def of_node(daemon: str) -> Maker:
     return make
 
 
-def kill_vswitchd(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
-    place = any_node(lab, dice)
-    touched = frozenset({place})
-    return kill(lab, place, "ovs-vswitchd", bound, dead=touched, near=touched)
+def of_switch(daemon: str) -> Maker:
+    """Of a node, with its own pods."""
+
+    def make(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
+        place = any_node(lab, dice)
+        touched = frozenset({place})
+        return kill(lab, place, daemon, bound, dead=touched, near=touched)
+
+    return make
 
 
 def kill_all_ic_db(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
@@ -109,6 +114,10 @@ def part_sites(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
     return _path(lab, *lab.names, bound)
 
 
+def part_leader(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
+    return _path(lab, f"{dice.choice(lab.names)}/control", _leader(lab, dice), bound)
+
+
 def cut_ic(lab: ChaosLab, dice: Random, bound: Bound) -> Action:
     target = dice.choice([*lab.names, "all"])
     return Action(
@@ -124,8 +133,8 @@ FAULTS: dict[str, Maker] = {
     "kill ovn-ic": of_control("ovn-ic"),
     "kill agent": of_node("agent"),
     "kill ovn-controller": of_node("ovn-controller"),
-    "kill ovsdb-server": of_node("ovsdb-server"),
-    "kill ovs-vswitchd": kill_vswitchd,
+    "kill ovsdb-server": of_switch("ovsdb-server"),
+    "kill ovs-vswitchd": of_switch("ovs-vswitchd"),
     "kill nb": of_control("nb"),
     "kill sb": of_control("sb"),
     "kill ovn-northd": of_control("ovn-northd"),
@@ -133,6 +142,7 @@ FAULTS: dict[str, Maker] = {
     "kill ic-db member": kill_member,
     "kill ic-db leader": kill_leader,
     "cut ic-db member": cut_member,
+    "part site from ic-db leader": part_leader,
     "cut site from ic-db": cut_ic,
     "cut gateway link": cut_gateway,
     "cut node link": cut_node,

@@ -27,6 +27,7 @@ class ChaosLab(MeshLab):
     Attributes:
         bare: rows before any site joined.
         fresh: rows when all had joined.
+        joined_with: active gateways when all had joined.
     """
 
     def __init__(self, folder: Path, ic_nodes: int, ts_count: int) -> None:
@@ -46,6 +47,7 @@ class ChaosLab(MeshLab):
             self.configure(site, enable_ic="true")
         self.first = {site: self.config(site) for site in self.names}
         self.settle()
+        self.joined_with = self.active_gateways()
         self.reset_gateways()
         self.fresh = mesh_rows(self)
 
@@ -56,6 +58,12 @@ class ChaosLab(MeshLab):
 
     def gateways(self, site: str) -> list[str]:
         return [name.strip() for name in self.config(site)["gw-nodes"].split(",")]
+
+    def active_gateways(self) -> str:
+        """Who serves on each transit switch of each site."""
+        return " ".join(
+            self.active_gateway(site, ts) for site in self.names for ts in self.switches()
+        )
 
     def switches(self) -> list[str]:
         return ["ts", *(f"ts{i}" for i in range(1, self.runner.lab.ts_count))]
@@ -91,20 +99,20 @@ class ChaosLab(MeshLab):
 
     def missing(self) -> list[str]:
         """Daemons that do not run once, and exactly once, where they should."""
-        lab, wrong = self.runner.lab, []
-        places = [(node.netns, daemons.IC_DAEMONS) for node in lab.ic_nodes]
-        for site in lab.sites:
-            wanted = daemons.control_daemons(site)
-            if self.config(site.name)["enable-ic"] == "false":
-                wanted = tuple(daemon for daemon in wanted if daemon != "ovn-ic")
-            places.append((site.control_netns, wanted))
-            places += [(node.netns, daemons.NODE_DAEMONS) for node in site.nodes]
-        for where, wanted in places:
-            for daemon in wanted:
-                found = daemons.find_daemon(where, daemon)
-                if len(found) != 1:
-                    wrong.append(f"{where} {daemon}: {len(found)}")
-        return wrong
+        status = self.runner.status()
+        places = [(node["name"], node["daemons"]) for node in status["ic"]["nodes"]]
+        for site in status["sites"]:
+            control = dict(site["daemons"])
+            if self.config(site["name"])["enable-ic"] == "false":
+                control.pop("ovn-ic")
+            places.append((site["name"], control))
+            places += [(node["name"], node["daemons"]) for node in site["nodes"]]
+        return [
+            f"{place} {daemon}: {pids}"
+            for place, found in places
+            for daemon, pids in found.items()
+            if len(pids) != 1
+        ]
 
     def reset_gateways(self) -> None:
         """Go back to the order of gw-nodes, and wait for the traffic."""
@@ -114,12 +122,15 @@ class ChaosLab(MeshLab):
 
     # --- the end --------------------------------------------------------------------------------
 
-    def assert_as_fresh(self) -> None:
-        """First configuration back: the rows, processes and namespaces of a fresh mesh."""
+    def restore(self) -> None:
+        """Write the first configuration again, and let the first gateways serve."""
         for site, config in self.first.items():
             self.write_config(site, config)
         self.settle()
         self.reset_gateways()
+
+    def assert_as_fresh(self) -> None:
+        """The rows, processes and namespaces of a fresh mesh."""
         self._assert_rows(self.fresh, "a fresh mesh", "")
         strays = self._namespaces() ^ self.spaces
         assert not strays, f"namespaces that came or went: {strays}"

@@ -6,6 +6,7 @@
 
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -20,6 +21,9 @@ MINUTES = 10.0
 
 def main() -> int:
     """Run, print failures as they come and a summary; exit status 1 if a run failed."""
+    # However it is ended, labs are taken down.
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: sys.exit(130))
     seed = int(os.environ.get("SEED") or random.randrange(1 << 30))
     rounds = int(os.environ.get("ROUNDS") or ROUNDS)
     one = bool(os.environ.get("SEED")) and not os.environ.get("MINUTES")

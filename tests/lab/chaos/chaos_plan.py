@@ -17,7 +17,10 @@ DATA_PATH = {
     "part the sites",
 }
 #: Faults of a cluster's nodes.
-CLUSTER = {"kill ic-db member", "kill ic-db leader", "cut ic-db member"}
+CLUSTER = {
+    *("kill ic-db member", "kill ic-db leader", "cut ic-db member"),
+    "part site from ic-db leader",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ TABLES = {
 }
 #: A node that was a gateway once says so; one that never was says nothing.
 UNMARKED = ["ovn-is-interconn", "false"]
+BFD_PORT = "ovnmesh-bfd"
 _NAMES = ("name", "logical_port", "transit_switch", "ip_prefix", "ip", "hostname", "chassis_name")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -59,10 +60,12 @@ def _select(remote: str, schema: str, tables: Sequence[str]) -> Iterable[tuple[s
 
 def _without_drawn(cells: dict) -> dict:
     kept: dict = {}
+    # Nobody sends to the port of our BFD group: nodes claim and release it as BFD comes and goes.
+    drawn = DRAWN | {"up", "chassis"} if BFD_PORT in cells.values() else DRAWN
     for column, value in cells.items():
         if isinstance(value, list) and value[0] == "map":
             value = ["map", [pair for pair in value[1] if pair[0] not in DRAWN]]
-        if column not in DRAWN:
+        if column not in drawn:
             kept[column] = value
     return kept
 

@@ -62,10 +62,12 @@ class ChaosRun:
         self.tell(f"seed {self.seed}, {self.rounds} rounds, {shape}")
         try:
             self.lab = ChaosLab(self.folder, shape.ic_nodes, shape.ts_count)
-            self.tell("joined")
+            self.tell(f"joined with {self.lab.joined_with}")
             for step in self.steps:
                 self._repeat(step)
-            self.tell("all healed: compared with a fresh mesh")
+            self.tell("first configuration again")
+            self.lab.restore()
+            self.tell("compared with a fresh mesh")
             self.lab.assert_as_fresh()
             self.tell("leaving")
             self.lab.assert_leaving_restores()
@@ -112,6 +114,7 @@ class ChaosRun:
         bounds = [action.bound for action in actions] + self._no_reserve(actions)
         slower_ms = max(0.0, lab.bfd_ms() - USUAL_BFD_MS)
         watched, control = self._pairs(actions, dice)
+        before = lab.active_gateways()
         with lab.trains(*watched, *control, interval_ms=INTERVAL_MS) as results:
             began = time.monotonic()
             for action in actions:
@@ -125,6 +128,8 @@ class ChaosRun:
                     self._act(f"undo: {action.what}", action.undo)
             window_ms = (time.monotonic() - began) * 1000
             lab.settle()
+        after = lab.active_gateways()
+        self.tell(f"  gateways: {before}" + (f" -> {after}" if after != before else ""))
         slower_ms = max(slower_ms, lab.bfd_ms() - USUAL_BFD_MS)
         found, noise = results[: len(watched)], results[len(watched) :]
         limit_ms = allowed_ms(bounds, window_ms, slower_ms)
@@ -139,8 +144,7 @@ class ChaosRun:
     def _judge(
         self, found: list[PingResult], noise: list[PingResult], limit_ms: float
     ) -> tuple[float, float, bool]:
-        worst_ms = max(result.longest_gap_ms for result in found)
-        noise_ms = max((result.longest_gap_ms for result in noise), default=0.0)
+        worst_ms, noise_ms = worst(found, limit_ms), worst(noise, limit_ms)
         busy = os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
         slack_ms = 2 * noise_ms + (BUSY_MS if busy else 0.0)
         self.tell(
@@ -175,6 +179,12 @@ class ChaosRun:
             if len(calm) > 1:
                 control.append((calm[0], calm[-1]))
         return watched, control
+
+
+def worst(results: list[PingResult], limit_ms: float) -> float:
+    """Longest gap in milliseconds; where none is allowed, each lost packet counts as one."""
+    least_ms = 0.0 if limit_ms else INTERVAL_MS
+    return max((max(r.longest_gap_ms, r.lost * least_ms) for r in results), default=0.0)
 
 
 def save_logs(folder: Path, seed: int) -> Path:
