@@ -14,6 +14,7 @@ from ovnmesh.model.prefixes import parse_prefix
 from ovnmesh.model.reading import observe_interconnect, observe_northbound, observe_southbound
 from ovnmesh.plan.leave import plan_leave
 from ovnmesh.plan.operations import Db
+from ovnmesh.plan.pending import Ages
 from ovnmesh.plan.site import Plan, plan_site
 
 
@@ -47,14 +48,21 @@ class Mesh:
             address=address,
         )
 
-    def route(self, zone: str, prefix: str, held: bool = False, ts: str = "ts") -> str:
+    def route(
+        self,
+        zone: str,
+        prefix: str,
+        held: bool = False,
+        ts: str = "ts",
+        nexthop: str = "169.254.100.9",
+    ) -> str:
         return self.ic.add(
             Db.IC_SB,
             "Route",
             transit_switch=ts,
             availability_zone=zone,
             ip_prefix=prefix,
-            nexthop="169.254.100.9",
+            nexthop=nexthop,
             origin="connected",
             external_ids={keys.HELD: "x"} if held else {},
         )
@@ -228,6 +236,8 @@ class Site:
         ]
         if options.get(keys.ROUTE_ADV) == "true":
             for port in transit:
+                if all(cidr.startswith("100::") for cidr in port["networks"]):
+                    continue  # no next hop to advertise
                 for row in nb["Logical_Router_Port"].values():
                     for cidr in row["networks"]:
                         prefix = parse_prefix(cidr)
@@ -249,13 +259,16 @@ class Site:
 
     def settle(self, desired: Desired, rounds: int = 12) -> Plan:
         """Pass after pass with ovn-ic and agents in between, until nothing changes."""
+        ages: Ages = {}
         for _ in range(rounds):
-            plan = plan_site(desired, self.observed)
+            plan = plan_site(desired, self.observed, ages)
+            # As much time has passed by the next pass as anything needs.
+            ages = dict.fromkeys(plan.pending, 60.0)
             self.apply(plan)
             if plan.run_ovn_ic:
                 self.agents()
                 self.ovn_ic()
-            idle = not plan.batches and not plan.waiting
+            idle = not plan.batches and not plan.waiting and not plan.pending
             if idle and not plan_site(desired, self.observed).batches:
                 return plan
         raise AssertionError(f"does not settle: {plan.batches}")

@@ -35,6 +35,8 @@ PATHS: Final = "ovnmesh-paths"
 TUNNEL_MTU: Final = "ovnmesh-tunnel-mtu"
 #: Transit_Switch.external_ids prefix: the least tunnel MTU, in bytes, of a site's gateways.
 MTU_CLAIM: Final = "ovnmesh-mtu-"
+#: Transit_Switch.external_ids: "true" while the switch is being taken out of service.
+DRAINING: Final = "ovnmesh-draining"
 #: IC-SB Route.external_ids: an advertisement its site held before any overlap appeared.
 HELD: Final = "ovnmesh-held"
 
@@ -53,8 +55,6 @@ ROUTER_PORT: Final = "router-port"
 #: Logical_Router_Port.options: largest packet in bytes; larger ones are answered with "packet too
 #: big" where the port is bound.
 GATEWAY_MTU: Final = "gateway_mtu"
-#: Logical_Router_Port.options: the table that routes learned by way of this port go to (ovn-ic.c).
-ROUTE_TABLE: Final = "route_table"
 #: NB_Global.options: timers of BFD between chassis, in milliseconds, and missed packets.
 BFD_MIN_RX: Final = "bfd-min-rx"
 BFD_MIN_TX: Final = "bfd-min-tx"

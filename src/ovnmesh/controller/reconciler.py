@@ -270,11 +270,12 @@ class Reconciler:
     def _without_ic(
         self, intent: Intent, moved: tuple[Finding, ...]
     ) -> tuple[float | None, PassReport]:
+        reason = self._ic.reason
         finding = Finding(
             "ic-unreachable",
             intent.ic_sb,
             "the interconnection databases cannot be reached"
-            f"{': ' + self._ic.error if self._ic.error else ''}; expected `ovnmesh ic-db` (or "
+            f"{': ' + reason if reason else ''}; expected `ovnmesh ic-db` (or "
             "ovn-ctl's) to answer there. Established traffic is not affected; changes wait until "
             "they answer again.",
         )

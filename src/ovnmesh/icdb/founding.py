@@ -26,7 +26,6 @@ from ovnmesh.icdb.files import (
     drop_torn_end,
     prepare_files,
     run_tool,
-    version_key,
 )
 from ovnmesh.icdb.ports import describe_endpoint
 from ovnmesh.icdb.rendezvous import Invitation, Lack, Waiter, Waiting, look
@@ -170,7 +169,7 @@ def _inspect(settings: Settings, cluster: Cluster, db: Database) -> _Why | None:
     if problem:
         return _Why(Lack.DAMAGED, f"found {problem}")
     try:
-        run_tool("ovsdb-tool", "check-cluster", str(file))
+        _check_log(file)
         name = run_tool("ovsdb-tool", "db-name", str(file))
         log_of_file = run_tool("ovsdb-tool", "show-log", str(file))
     except IcDbError as error:
@@ -193,6 +192,15 @@ def _inspect(settings: Settings, cluster: Cluster, db: Database) -> _Why | None:
             "old one with: ovnmesh ic-db member remove"
         )
     return None
+
+
+def _check_log(file: Path) -> None:
+    try:
+        run_tool("ovsdb-tool", "check-cluster", str(file))
+    except IcDbError as error:
+        # A server that has founded or joined, and was not started yet.
+        if "all logs are empty" not in str(error):
+            raise
 
 
 def local_address(settings: Settings, cluster: Cluster, db: Database) -> str:
@@ -317,25 +325,3 @@ def _describe_node(answers: Mapping[Database, Waiting | str], cluster: Cluster) 
         else:
             said.append(f"waits ({answer.lack})")
     return said[0] if len(set(said)) == 1 else " / ".join(said)
-
-
-def check_versions(settings: Settings) -> None:
-    """Warn of members' files that are newer than the schema installed here.
-
-    A clustered server serves any schema; only creating and upgrading uses the installed one.
-    """
-    for db in DATABASES:
-        file = db.file(settings.folders.data)
-        try:
-            stored = run_tool("ovsdb-tool", "db-version", str(file))
-        except IcDbError:
-            continue  # a member that has not heard from its cluster yet has no schema
-        installed = run_tool("ovsdb-tool", "schema-version", str(db.schema_file))
-        if version_key(stored) > version_key(installed):
-            log.warning(
-                "%s: found schema version %s, and %s installed here; it is served all the same; "
-                "upgrade OVN on this node, too",
-                file,
-                stored,
-                installed,
-            )

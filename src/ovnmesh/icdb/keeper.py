@@ -19,7 +19,7 @@ from ovnmesh.icdb.files import IC_NB, IC_SB, Database, backup_database, run_tool
 from ovnmesh.icdb.founding import raft_address, raft_port
 from ovnmesh.icdb.rendezvous import Invitation, Waiting, invite, look
 from ovnmesh.icdb.settings import Cluster, Settings
-from ovnmesh.icdb.status import Status, call, control_socket, read_status
+from ovnmesh.icdb.status import NoCluster, Status, call, control_socket, read_status
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +85,11 @@ class Keeper:
 
     def _keep(self, child: Child) -> bool:
         """Do what is to be done for one database; says whether it has a leader."""
-        status = read_status(self._settings.folders.run, child.db)
-        if status.state.startswith("disconnected"):
-            self._explain(child, status)
-        if status.state == "left cluster":
+        try:
+            status = read_status(self._settings.folders.run, child.db)
+        except NoCluster:
+            status = None
+        if status is None or status.state == "left cluster":
             file = child.db.file(self._settings.folders.data)
             self._on_removed(
                 f"{child.db.schema}: this server was removed from its cluster (member remove); "
@@ -96,6 +97,8 @@ class Keeper:
             )
             self._stop.set()
             return False
+        if status.state.startswith("disconnected"):
+            self._explain(child, status)
         if status.role != "leader":
             self._current.discard(child.db)
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ovnmesh.errors import ConfigError, IcDbError, Problem
 from ovnmesh.icdb.files import DATABASES, Database
-from ovnmesh.icdb.status import Member, Status, call, control_socket, read_status
+from ovnmesh.icdb.status import Member, NoCluster, Status, call, control_socket, read_status
 
 _COMMIT_S = 15.0
 _POLL_S = 0.1
@@ -89,7 +89,10 @@ def remove_member(run_dir: Path, db: Database, member: Member, step: Callable[[s
     call(control_socket(run_dir, db), "cluster/kick", db.schema, member.server)
     deadline = time.monotonic() + _COMMIT_S
     while time.monotonic() < deadline:
-        servers = [other.server for other in read_status(run_dir, db).members]
+        try:
+            servers = [other.server for other in read_status(run_dir, db).members]
+        except NoCluster:
+            return  # it was the server of this node
         if member.server not in servers:
             return
         time.sleep(_POLL_S)

@@ -176,8 +176,8 @@ def _describe_lack(settings: Settings, db: Database) -> str:
     status = read_status(settings.folders.run, db)
     if status.serves:
         return ""
-    if status.state != "cluster member":
-        return f"{status.state}; waiting for its leader"
+    if status.state == "joining cluster":
+        return "joining the cluster; waiting for its leader"
     alive = sum(member.connected for member in status.members)
     return (
         f"waiting for a leader: {alive} of {len(status.members)} servers are here, a majority is "

@@ -7,7 +7,7 @@ those of Kube-OVN's ``start-ic-db.sh``; flags win over them.
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ovnmesh.config import (
@@ -176,6 +176,26 @@ def parse_settings(
     return Settings(folders, address, nb_port, sb_port, switches, cluster)
 
 
+def parse_switch(name: str, cidr: str) -> TransitSwitch:
+    """Parse one switch that a command names.
+
+    Args:
+        name: as given.
+        cidr: its subnet: an IPv4 network, an IPv6 one, or one of each, comma-separated.
+
+    Raises:
+        ConfigError: with every problem.
+    """
+    options = _Options({"ts-name": name, "ts-cidr": cidr}, {})
+    switches = _take_switches(options)
+    if options.problems:
+        words = {"--ts-name": "NAME", "--ts-cidr": "--cidr"}
+        raise ConfigError(
+            [replace(problem, where=words[problem.where]) for problem in options.problems]
+        )
+    return switches[0]
+
+
 def _refuse_tls(options: _Options) -> None:
     env = options.env
     if env.get("ENABLE_SSL", "false") != "false":
@@ -267,7 +287,7 @@ def _take_switches(options: _Options) -> tuple[TransitSwitch, ...]:
     cidrs = _take_cidrs(options)
     try:
         return tuple(
-            TransitSwitch(f"{name}{i or ''}", tuple(_next_network(cidr, i) for cidr in cidrs))
+            TransitSwitch(f"{name}{i or ''}", tuple(next_network(cidr, i) for cidr in cidrs))
             for i in range(count)
         )
     except ValueError:
@@ -309,7 +329,7 @@ def _parse_ts_cidr(text: str, report: Callable[[str, str], None]) -> Network | N
     return cidr
 
 
-def _next_network(cidr: Network, index: int) -> Network:
+def next_network(cidr: Network, index: int) -> Network:
     """The network of switch number `index`, if `cidr` is that of number 0."""
     size = cidr.num_addresses
     step = size if cidr.version == 4 else max(size, _IPV6_STEP)

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.files import Database
 from ovnmesh.icdb.rpc import ask
 
@@ -18,6 +19,10 @@ _LAST_MESSAGE = re.compile(r"last msg (\d+) ms ago")
 _FULL_ID = re.compile(r"\(([0-9a-f-]{36})\)")
 # A leader writes to every follower three times in an election timer, and gets an answer.
 _SILENT_TIMERS = 2
+
+
+class NoCluster(IcDbError):
+    """The server is a member of no cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +95,19 @@ def read_status(run_dir: Path, db: Database) -> Status:
     """Ask a database's server about its cluster.
 
     Raises:
-        IcDbError: it does not answer, or serves alone.
+        NoCluster: it serves alone, or was removed from its cluster.
+        IcDbError: it does not answer.
     """
-    return parse_status(call(control_socket(run_dir, db), "cluster/status", db.schema))
+    path = control_socket(run_dir, db)
+    try:
+        return parse_status(call(path, "cluster/status", db.schema))
+    except IcDbError as error:
+        if "unknown cluster" not in str(error):
+            raise
+        raise NoCluster(
+            f"{path}: found no cluster of {db.schema}; expected a member: this node serves alone, "
+            "or was removed"
+        ) from error
 
 
 def parse_status(text: str) -> Status:

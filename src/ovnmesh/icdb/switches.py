@@ -5,13 +5,13 @@ disappears from IC-NB is deleted by ovn-ic in every site.
 """
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.config import Network
 from ovnmesh.errors import IcDbError
-from ovnmesh.icdb.settings import TransitSwitch
+from ovnmesh.icdb.settings import MAX_SWITCHES, TransitSwitch, next_network
 
 Operation = dict[str, object]
 
@@ -68,6 +68,39 @@ def plan_switches(wanted: Sequence[TransitSwitch], stored: Mapping[str, str | No
             operations.append({"op": "insert", "table": "Transit_Switch", "row": row})
         changes.append(f"{switch.name} ({switch.subnet})")
     return SwitchPlan(tuple(operations), tuple(changes), tuple(warnings))
+
+
+def next_subnet(stored: Mapping[str, str | None]) -> str:
+    """The first free subnet after those of the switches there are, numbered as `ic-db` does.
+
+    Args:
+        stored: ``external_ids:subnet`` by name of every switch there is.
+
+    Raises:
+        IcDbError: there is none, or no switch to count on from.
+    """
+    taken = [network for subnet in stored.values() for network in _parse_subnet(subnet or "")]
+    found = []
+    for version in sorted({network.version for network in taken}):
+        first = min((n for n in taken if n.version == version), key=lambda n: n.network_address)
+        candidates = _following(first)
+        free = (c for c in candidates if not any(_overlap(c, network) for network in taken))
+        network = next(free, None)
+        if network is not None:
+            found.append(str(network))
+    if not found:
+        raise IcDbError(
+            "no free subnet: found none to count on from, or all taken; name one with --cidr"
+        )
+    return ",".join(found)
+
+
+def _following(first: Network) -> Iterator[Network]:
+    for index in range(1, 2 * MAX_SWITCHES):
+        try:
+            yield next_network(first, index)
+        except ValueError:
+            return
 
 
 def _refuse_overlap(switch: TransitSwitch, stored: Mapping[str, str | None]) -> None:

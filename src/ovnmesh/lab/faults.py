@@ -6,6 +6,7 @@ restores what is cut, so it can be done twice, or without a fault before.
 """
 
 import signal
+import time
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
@@ -23,6 +24,7 @@ from ovnmesh.lab import apiserver, daemons, network
 from ovnmesh.lab.topology import IC_NETWORK, IcNode, Lab, Network, Node, Site
 
 _GONE_TIMEOUT_S = 5.0
+_ELECTION_TIMEOUT_S = 5.0
 
 
 def fault_link(lab: Lab, node: Node | IcNode, *, heal: bool = False) -> None:
@@ -126,15 +128,17 @@ def kill_ic_leader(lab: Lab, which: str) -> IcNode:
         The node.
 
     Raises:
-        LabError: nobody leads now.
+        LabError: nobody leads, for longer than an election takes.
     """
     database = {"nb": icdb_files.IC_NB, "sb": icdb_files.IC_SB}[which]
-    leader = daemons.find_ic_leader(lab, database)
-    if leader is None:
-        raise LabError(
-            f"{database.schema}: no node says that it leads; expected a cluster "
-            "(ovnmesh lab up --ic-nodes 3) of which a majority runs; heal it with --heal"
-        )
+    deadline = time.monotonic() + _ELECTION_TIMEOUT_S
+    while (leader := daemons.find_ic_leader(lab, database)) is None:
+        if time.monotonic() >= deadline:
+            raise LabError(
+                f"{database.schema}: no node says that it leads; expected a cluster "
+                "(ovnmesh lab up --ic-nodes 3) of which a majority runs; heal it with --heal"
+            )
+        time.sleep(0.05)
     kill_ic_node(leader)
     return leader
 

@@ -137,6 +137,11 @@ class TransitSwitch:
         }
 
     @property
+    def draining(self) -> bool:
+        """Whether sites are to leave the switch, because it will be removed."""
+        return self.external_ids.get(keys.DRAINING) == "true"
+
+    @property
     def mtus(self) -> Mapping[str, int]:
         """Least tunnel MTU of a site's gateways, in bytes, by site id."""
         prefix = keys.MTU_CLAIM

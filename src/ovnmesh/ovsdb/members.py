@@ -24,7 +24,7 @@ LOG = logging.getLogger(__name__)
 #: allows. Each attempt is given up after as long.
 RETRY_MS = 1000
 #: Milliseconds between probes of an idle connection: half-open ones are noticed within two.
-PROBE_INTERVAL_MS = 5000
+PROBE_INTERVAL_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)

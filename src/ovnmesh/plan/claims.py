@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.finding import Finding
-from ovnmesh.model.observed import Interconnect, Observed
+from ovnmesh.model.observed import Interconnect, Observed, TransitSwitch
 from ovnmesh.plan.addressing import Endpoint
 from ovnmesh.plan.operations import Expect, MergeKeys, Operation
 
@@ -89,13 +89,17 @@ def plan_release(site_id: str, ic: Interconnect) -> tuple[Operation, ...]:
     operations: list[Operation] = []
     if names:
         operations.append(MergeKeys("IC_NB_Global", ic.global_uuid, "external_ids", remove=names))
-    key = keys.ADDRESS_CLAIM + site_id
-    operations += [
-        MergeKeys("Transit_Switch", ts.uuid, "external_ids", remove=frozenset({key}))
-        for ts in ic.transit_switches.values()
-        if key in ts.external_ids
-    ]
+    for ts in ic.transit_switches.values():
+        operations += plan_release_switch(site_id, ts)
     return tuple(operations)
+
+
+def plan_release_switch(site_id: str, ts: TransitSwitch) -> tuple[Operation, ...]:
+    """Give up what a site claims and publishes on one transit switch."""
+    ours = {keys.ADDRESS_CLAIM + site_id, keys.MTU_CLAIM + site_id} & set(ts.external_ids)
+    if not ours:
+        return ()
+    return (MergeKeys("Transit_Switch", ts.uuid, "external_ids", remove=frozenset(ours)),)
 
 
 def _guarded(

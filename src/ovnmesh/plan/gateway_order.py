@@ -17,6 +17,7 @@ from ovnmesh.model.desired import Desired
 from ovnmesh.model.gateway_state import GatewayState, decode_gateway_state
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.paths import ChassisReport
+from ovnmesh.plan.pending import Ages, Condition, Waits
 
 #: Seconds a dead path has to be dead before a gateway is moved: where the gateway at the far end
 #: has died, its own site moves it, and all our gateways notice within this time of each other.
@@ -32,19 +33,19 @@ class Order:
     Attributes:
         ranked: nodes by transit switch, the leader first; only those that may carry traffic.
         state: what to remember.
-        pending: conditions that count only after some seconds, by name, with those seconds.
+        pending: conditions that count only after some seconds.
     """
 
     ranked: Mapping[str, tuple[str, ...]]
     state: GatewayState
-    pending: Mapping[str, float]
+    pending: Waits
 
 
 def decide_order(
     desired: Desired,
     observed: Observed,
     candidates: Mapping[str, str],
-    ages: Mapping[str, float],
+    ages: Ages,
 ) -> Order:
     """Decide who leads, and who follows.
 
@@ -52,7 +53,7 @@ def decide_order(
         desired: the wish.
         observed: the site.
         candidates: chassis name of every node that may carry traffic, in the order of `gw-nodes`.
-        ages: seconds for which conditions reported as pending have held, by name.
+        ages: seconds for which conditions reported as pending have held.
     """
     known = decode_gateway_state(observed.nb.external_ids.get(keys.GATEWAY_STATE, ""))
     switches = sorted(observed.ic.transit_switches, key=_natural)
@@ -60,7 +61,7 @@ def decide_order(
     willing = [node for node in desired.gw_nodes if node not in drained] or list(desired.gw_nodes)
     leaders = _leaders(desired, known, switches, willing)
     active: dict[str, str] = {}
-    pending: dict[str, float] = {}
+    pending: dict[Condition, float] = {}
     serving = [node for node in candidates if node not in drained]
     for ts in switches:
         bound = _bound(ts, desired.az_name, observed) or known.active.get(ts, "")
@@ -184,7 +185,7 @@ class _Paths:
         }
 
     def better(
-        self, leader: str, serving: Sequence[str], ages: Mapping[str, float], due: dict[str, float]
+        self, leader: str, serving: Sequence[str], ages: Ages, due: dict[Condition, float]
     ) -> str:
         """A node that reaches more of the other sites than the leader, if there is one by now.
 
@@ -200,7 +201,7 @@ class _Paths:
         best = min(serving, key=lambda node: len(self._dead(node)), default=leader)
         if len(self._dead(best)) >= len(dead):
             return leader
-        name = f"path {self._ts} {leader}"
+        name = ("path", self._ts, leader)
         wait_s = PATH_DEAD_THEIR_TURN_S if self._their_turn(leader, dead) else PATH_DEAD_S
         due[name] = wait_s
         return best if ages.get(name, 0.0) >= wait_s else leader

@@ -26,6 +26,7 @@ from ovnmesh.plan.operations import (
     Update,
     symbol,
 )
+from ovnmesh.plan.pending import Ages, Waits
 
 TABLE = "Gateway_Chassis"
 
@@ -39,7 +40,7 @@ class Gateways:
         ranked: chassis names that may carry traffic with their priority, by transit switch.
         candidates: chassis names of the gateway nodes, promoted or not, sorted.
         state: what to remember of the choice.
-        pending: conditions that count only after some seconds, by name, with those seconds.
+        pending: conditions that count only after some seconds.
         findings: unknown, unregistered and unmarked nodes.
     """
 
@@ -47,17 +48,17 @@ class Gateways:
     ranked: Mapping[str, tuple[tuple[str, int], ...]]
     candidates: tuple[str, ...]
     state: GatewayState
-    pending: Mapping[str, float]
+    pending: Waits
     findings: tuple[Finding, ...]
 
 
-def decide_gateways(desired: Desired, observed: Observed, ages: Mapping[str, float]) -> Gateways:
+def decide_gateways(desired: Desired, observed: Observed, ages: Ages) -> Gateways:
     """Resolve gateway nodes to chassis and decide who is marked, who is promoted and who leads.
 
     Args:
         desired: the wish.
         observed: the site.
-        ages: seconds for which conditions reported as pending have held, by name.
+        ages: seconds for which conditions reported as pending have held.
     """
     candidates: dict[str, str] = {}
     marked: set[str] = set()

@@ -43,9 +43,20 @@ def policy_match(lrp: str) -> str:
 
 
 def plan_ports(
-    nb: Northbound, az: str, ts: str, endpoint: Endpoint
+    nb: Northbound,
+    az: str,
+    ts: str,
+    endpoint: Endpoint,
+    options: Mapping[str, str | None],
 ) -> tuple[tuple[Operation, ...], Reference | None]:
     """Ensure LSP, LRP and policy of one transit switch that ovn-ic has already made.
+
+    Args:
+        nb: the northbound database.
+        az: our AZ name.
+        ts: the transit switch.
+        endpoint: the router port's MAC and networks.
+        options: options of the router port; None for one that it must not have. Others stay.
 
     Returns:
         The operations, and a reference to the router port for those that hang on it; None while
@@ -70,6 +81,7 @@ def plan_ports(
                     "name": name,
                     "mac": endpoint.mac,
                     "networks": frozenset(endpoint.networks),
+                    "options": {k: value for k, value in options.items() if value is not None},
                     "external_ids": tags,
                 },
                 reference.name,
@@ -79,6 +91,7 @@ def plan_ports(
     else:
         reference = Uuid(lrp.uuid)
         operations += _mend_lrp(lrp, name, endpoint, tags)
+        operations += _mend_options(lrp, options)
     if lsp is not None:
         operations += _mend_lsp(lsp, keys.lsp_name(az, ts), name, tags)
     operations += _plan_policy(nb, name, tags)
@@ -128,6 +141,12 @@ def _mend_lrp(
     operations: list[Operation] = [Update(LRP_TABLE, lrp.uuid, columns)] if columns else []
     operations += merge(LRP_TABLE, lrp.uuid, "external_ids", lrp.external_ids, tags)
     return operations
+
+
+def _mend_options(lrp: RouterPort, options: Mapping[str, str | None]) -> tuple[Operation, ...]:
+    wanted = {key: value for key, value in options.items() if value is not None}
+    gone = frozenset(options) - frozenset(wanted)
+    return merge(LRP_TABLE, lrp.uuid, "options", lrp.options, wanted, gone)
 
 
 def _mend_lsp(lsp: SwitchPort, name: str, peer: str, tags: Mapping[str, str]) -> list[Operation]:

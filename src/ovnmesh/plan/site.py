@@ -24,10 +24,16 @@ from ovnmesh.model.prefixes import (
 )
 from ovnmesh.plan.addressing import Endpoint, choose_endpoint, taken_by_others
 from ovnmesh.plan.bfd import plan_bfd
-from ovnmesh.plan.claims import check_az_name, plan_address_claims, plan_az_claim
+from ovnmesh.plan.claims import (
+    check_az_name,
+    plan_address_claims,
+    plan_az_claim,
+    plan_release_switch,
+)
 from ovnmesh.plan.conflicts import Conflicts, resolve_conflicts
 from ovnmesh.plan.gateways import Gateways, decide_gateways, plan_gateway_chassis
 from ovnmesh.plan.identity import plan_identity, plan_seed, renames
+from ovnmesh.plan.mtu import check_mtu, gateway_mtu, plan_mtu_claims
 from ovnmesh.plan.northbound import (
     check_deny_list,
     deny_keys,
@@ -35,7 +41,9 @@ from ovnmesh.plan.northbound import (
     plan_global,
 )
 from ovnmesh.plan.operations import Batch, Db, MergeKeys, Operation
+from ovnmesh.plan.pending import Ages, Waits
 from ovnmesh.plan.ports import awaits_key, plan_port_removal, plan_ports
+from ovnmesh.plan.transit import SETTLE_S, Stages, decide_stages, park
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +68,10 @@ class Plan:
     pause_ovn_ic: bool = False
     refused: bool = False
     waiting: tuple[str, ...] = ()
-    pending: Mapping[str, float] = field(default_factory=dict)
+    pending: Waits = field(default_factory=dict)
 
 
-def plan_site(
-    desired: Desired, observed: Observed, ages: Mapping[str, float] = MappingProxyType({})
-) -> Plan:
+def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyType({})) -> Plan:
     """Plan a joined site.
 
     Args:
@@ -79,7 +85,8 @@ def plan_site(
         # ovn-ic that finds no transit switches would delete the site's: it must not run then.
         safe = bool(nb.transit_lrps()) and blocker.code != "ic-empty"
         return Plan(findings=(blocker,), run_ovn_ic=safe, refused=True)
-    endpoints, address_findings = _endpoints(desired, observed)
+    stages = decide_stages(desired.az_name, observed, ages)
+    endpoints, address_findings = _endpoints(desired, observed, stages)
     manual = _manual_routes(observed)
     conflicts = _conflicts(desired, observed, manual)
     deniable, manual_findings = _split_manual(observed, manual)
@@ -89,7 +96,12 @@ def plan_site(
     batches = [
         Batch(
             Db.IC_NB,
-            (*plan_az_claim(desired.az_name, observed), *plan_address_claims(endpoints, observed)),
+            (
+                *plan_az_claim(desired.az_name, observed),
+                *plan_address_claims(endpoints, observed),
+                *plan_mtu_claims(endpoints, gateways.marked, observed),
+                *_plan_releases(stages, observed),
+            ),
             "claim name and addresses",
         ),
         Batch(Db.IC_SB, plan_identity(desired.az_name, observed), "rename the availability zone"),
@@ -98,7 +110,7 @@ def plan_site(
             Db.NB,
             (
                 *_plan_global(desired, observed, denied, gateways),
-                *_plan_transit(desired.az_name, observed, endpoints, gateways),
+                *_plan_transit(desired, observed, endpoints, gateways, stages),
                 *plan_bfd(gateways.candidates, observed),
             ),
             "name, routes and transit ports",
@@ -111,6 +123,7 @@ def plan_site(
             *address_findings,
             *gateways.findings,
             *conflicts.findings,
+            *(check_mtu(gateways.marked, observed) if desired.gateways.mtu_bytes is None else ()),
             *(manual_findings if desired.auto_route else ()),
             *check_deny_list([p for p in denied if p not in LINK_LOCAL], capabilities),
         ),
@@ -118,7 +131,7 @@ def plan_site(
         waiting=tuple(
             ts for ts in endpoints if ts not in nb.switches or awaits_key(nb, desired.az_name, ts)
         ),
-        pending=gateways.pending,
+        pending={**gateways.pending, **dict.fromkeys(stages.ripe, SETTLE_S)},
     )
 
 
@@ -155,12 +168,14 @@ def _own_names(desired: Desired, observed: Observed) -> tuple[str, str]:
 
 
 def _endpoints(
-    desired: Desired, observed: Observed
+    desired: Desired, observed: Observed, stages: Stages
 ) -> tuple[Mapping[str, Endpoint], tuple[Finding, ...]]:
     nb, ic = observed.nb, observed.ic
     endpoints: dict[str, Endpoint] = {}
     findings: list[Finding] = []
     for name, ts in ic.transit_switches.items():
+        if name in stages.leaving:
+            continue
         current = nb.transit_lrp(name, desired.az_name)
         taken = taken_by_others(nb.site_id, _own_names(desired, observed), ts, ic)
         endpoint = choose_endpoint(nb.site_id, ts, current, taken)
@@ -310,14 +325,21 @@ def _bfd_options(policy: GatewayPolicy) -> dict[str, str]:
 
 
 def _plan_transit(
-    az: str, observed: Observed, endpoints: Mapping[str, Endpoint], gateways: Gateways
+    desired: Desired,
+    observed: Observed,
+    endpoints: Mapping[str, Endpoint],
+    gateways: Gateways,
+    stages: Stages,
 ) -> tuple[Operation, ...]:
-    nb = observed.nb
+    nb, az = observed.nb, desired.az_name
     operations: list[Operation] = []
     for ts, endpoint in endpoints.items():
         if ts not in nb.switches:
             continue  # ovn-ic makes the switch; the next pass connects it
-        changes, reference = plan_ports(nb, az, ts, endpoint)
+        row = observed.ic.transit_switches[ts]
+        options = gateway_mtu(desired.gateways.mtu_bytes, row, gateways.marked, observed)
+        placed = park(endpoint) if ts in stages.parked else endpoint
+        changes, reference = plan_ports(nb, az, ts, placed, options)
         operations += changes
         if reference is not None:
             lrp = nb.transit_lrp(ts, az)
@@ -325,9 +347,19 @@ def _plan_transit(
                 gateways.ranked[ts], lrp, reference, keys.lrp_name(az, ts), observed
             )
     gone = nb.served_switches() - set(observed.ic.transit_switches) - set(nb.switches)
-    for ts in sorted(gone):
+    for ts in sorted(gone | (nb.served_switches() & stages.leaving)):
         operations += plan_port_removal(nb, ts)
     return tuple(operations)
+
+
+def _plan_releases(stages: Stages, observed: Observed) -> tuple[Operation, ...]:
+    """Give up claims on switches that we have left; the command that removes one waits for that."""
+    nb, ic = observed.nb, observed.ic
+    return tuple(
+        operation
+        for name in sorted(stages.leaving - nb.served_switches())
+        for operation in plan_release_switch(nb.site_id, ic.transit_switches[name])
+    )
 
 
 def _plan_seed(az: str, observed: Observed) -> tuple[Operation, ...]:
