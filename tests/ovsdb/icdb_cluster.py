@@ -52,7 +52,7 @@ class Cluster:
             self.nodes[i]._log().unlink(missing_ok=True)
             self.nodes[i].spawn(*words, *flags)
 
-    def wait(self, *numbers, timeout_s=30):
+    def wait(self, *numbers, timeout_s=60):
         """Until these nodes are ready."""
         for i in numbers or (1, 2, 3):
             node = self.nodes[i]
@@ -84,7 +84,7 @@ class Cluster:
     def wipe(self, number):
         shutil.rmtree(self.nodes[number].data)
 
-    def says(self, number, text, timeout_s=15):
+    def says(self, number, text, timeout_s=60):
         wait_until(lambda: text in self.nodes[number].output(), timeout_s)
 
     def status(self, number, db=DATABASES[0]):
@@ -103,7 +103,7 @@ class Cluster:
                 for each in statuses
             )
 
-        wait_until(whole, 20)
+        wait_until(whole, 60)
 
     def heal(self):
         """Make it whole again, whatever a test that failed has left."""

@@ -26,7 +26,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until(condition, timeout_s=10.0):
+def wait_until(condition, timeout_s=30.0):
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "timeout"
@@ -79,12 +79,12 @@ class IcDb:
 
     def stop(self):
         self.process.terminate()
-        return self.process.wait(10)
+        return self.process.wait(30)
 
     def fail(self, *flags, **env):
         """Start in vain; the exit code and the message."""
         self._log().unlink(missing_ok=True)
-        code = self.spawn(*flags, **env).process.wait(15)
+        code = self.spawn(*flags, **env).process.wait(30)
         assert not self.ready.exists()
         return code, self.output()
 

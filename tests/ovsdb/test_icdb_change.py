@@ -6,7 +6,7 @@ Real: the commands as processes of their own, OVS's servers and tools, loopback 
 import subprocess
 
 import pytest
-from icdb_cluster import Cluster
+from icdb_cluster import Cluster, run
 from icdb_files import older_schema
 from icdb_process import NB, SB, wait_until
 
@@ -97,8 +97,30 @@ def test_standalone_files_on_a_node_that_joins_are_refused(cluster):
     node.start()
     node.stop()
     cluster.spawn(2)
-    assert node.process.wait(10) == 1
+    assert node.process.wait(30) == 1
     assert "found a standalone database; expected none, or a member of the cluster" in node.output()
+
+
+def test_backup_and_restore_of_a_standalone_database(cluster, tmp_path):
+    node = cluster.nodes[1]
+    node.start()
+    register(cluster, 1)
+    before = cluster.content(1)
+    code, _, text = run("backup", tmp_path / "b", "--run-dir", node.run)
+    assert code == 0, text
+    delete = {"op": "delete", "table": "Transit_Switch", "where": [["name", "==", "ts"]]}
+    cluster.write(1, NB, delete)
+    code, _, text = run("restore", tmp_path / "b", "--run-dir", node.run)
+    assert code == 0, text
+    assert cluster.content(1) == before
+    code, _, text = run("member", "list", "--run-dir", node.run)
+    assert (code, "this node serves alone" in text) == (1, True)
+    # The folder is a data directory: all is lost, and comes back.
+    node.stop()
+    cluster.wipe(1)
+    node.data = tmp_path / "b"
+    node.start()
+    assert cluster.content(1) == before
 
 
 def test_founding_that_was_interrupted_is_finished(cluster):

@@ -66,6 +66,14 @@ def test_members_that_do_not_answer_are_left_out_unless_none_does() -> None:
     assert remotes_to_use([]) == ""
 
 
+def test_a_leader_replaced_without_a_word_is_left_out() -> None:
+    """It may accept connections and say nothing (seen: 20 s without propagation)."""
+    members = [Member(ONE, True, 10.0), Member(TWO, True, 20.0), Member(THREE, True)]
+    assert remotes_to_use(members) == f"{TWO},{THREE}"
+    assert remotes_to_use(members, leader_only=True) == TWO
+    assert remotes_to_use([Member(ONE, True)], leader_only=True) == ONE
+
+
 @pytest.mark.parametrize(
     ("family", "host"),
     [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "mapped")],

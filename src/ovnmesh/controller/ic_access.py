@@ -6,11 +6,12 @@ leaves the previous ones in use. Must not write rows.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 
 from ovnmesh.controller.intent import Intent
-from ovnmesh.controller.leadership import ELECTION_S, leader_of
+from ovnmesh.controller.leadership import ELECTION_S, FOLLOW_AGAIN_S, leader_of
 from ovnmesh.controller.links import Links
 from ovnmesh.controller.ovn_ic import IcMembers
 from ovnmesh.model.finding import Finding
@@ -38,7 +39,7 @@ class IcAccess:
         self._next: Links | None = None
         self._members: Members | None = None
         self._lost_at: float | None = None
-        self._followed: dict[Db, Member] = {}
+        self._followed: dict[Db, tuple[Member, float]] = {}
 
     @property
     def databases(self) -> tuple[Database, Database] | None:
@@ -92,12 +93,19 @@ class IcAccess:
         elif self._lost_at is None:
             self._lost_at = time.monotonic()
         for database, leader in zip(self.databases or (), self.members.leaders, strict=False):
-            # Once for each time that a member comes to lead: if it refuses, the connection goes on
-            # by itself, with its own patience.
-            if leader is None or leader == self._followed.get(database.db):
+            if leader is None:
+                continue
+            # Not again and again at once: a member that leads may refuse for a moment.
+            sent, at = self._followed.get(database.db, (None, 0.0))
+            if leader == sent and time.monotonic() < at + FOLLOW_AGAIN_S:
                 continue
             if database.follow(leader.remote):
-                self._followed[database.db] = leader
+                self._followed[database.db] = (leader, time.monotonic())
+
+    @property
+    def follow_again_s(self) -> float:
+        """Seconds after which `follow_leaders` should be called again while they do not answer."""
+        return FOLLOW_AGAIN_S if None not in self.members.leaders else math.inf
 
     def election_s(self) -> float:
         """Seconds for which silence may still be an election; 0 if it is none."""

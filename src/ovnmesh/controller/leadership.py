@@ -19,6 +19,8 @@ GRACE_S = 0.2
 #: Seconds that a process just started is given to connect, doubled each time that was in vain.
 FIRST_PATIENCE_S = 1.0
 LAST_PATIENCE_S = 16.0
+#: Seconds after which our own connections are sent to a leader again, if that was in vain.
+FOLLOW_AGAIN_S = 1.0
 #: Seconds that databases without a leader count as electing one; an election takes two election
 #: timers of 1 s (ovsdb-server(1), cluster/change-election-timer), two rounds of it rarely.
 ELECTION_S = 6.0
@@ -46,13 +48,23 @@ def leader_of(members: Iterable[Member]) -> Member | None:
     return max(claims, key=lambda member: member.leads_since or 0.0, default=None)
 
 
-def remotes_to_use(members: Collection[Member]) -> str:
+def remotes_to_use(members: Collection[Member], leader_only: bool = False) -> str:
     """Connection methods to start ovn-ic with: those that answer, or all of them.
 
-    Each address that does not answer costs it a second, and ovn-ic tries them in random order.
+    ovn-ic tries them in random order. An address that does not answer costs it a second, and a
+    server that accepts a connection and says no more costs two probe intervals: a leader that has
+    been replaced without saying so may be one.
+
+    Args:
+        members: the servers.
+        leader_only: an attempt with the others has been in vain.
     """
-    answering = [member.remote for member in members if member.answers]
-    return ",".join(answering or [member.remote for member in members])
+    leader = leader_of(members)
+    if leader_only and leader is not None:
+        return leader.remote
+    silent = [m for m in members if m.leads_since is not None and m is not leader]
+    answering = [m.remote for m in members if m.answers and m not in silent]
+    return ",".join(answering or [m.remote for m in members])
 
 
 def decide(

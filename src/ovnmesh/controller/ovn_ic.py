@@ -175,10 +175,11 @@ class OvnIc:
         now = time.monotonic()
         if now < self._not_before:
             time.sleep(self._not_before - now)
+        in_vain = self._patience_s > 2 * leadership.FIRST_PATIENCE_S
         used = replace(
             arguments,
-            ic_nb=leadership.remotes_to_use(members.nb) or arguments.ic_nb,
-            ic_sb=leadership.remotes_to_use(members.sb) or arguments.ic_sb,
+            ic_nb=leadership.remotes_to_use(members.nb, in_vain) or arguments.ic_nb,
+            ic_sb=leadership.remotes_to_use(members.sb, in_vain) or arguments.ic_sb,
         )
         command = [
             "setpriv",

@@ -7,6 +7,7 @@ about rows: those are in `plan`.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -265,7 +266,7 @@ class Reconciler:
         """A cluster without a leader is about to have one: no reason for an alarm yet."""
         delay = None if intent.leave else self._ensure_ovn_ic()
         report = PassReport(self._told_state, tuple(self._told), input_ok=intent.input_ok)
-        return min(electing_s, delay or electing_s), report
+        return min(electing_s, delay or electing_s, self._ic.follow_again_s), report
 
     def _without_ic(
         self, intent: Intent, moved: tuple[Finding, ...]
@@ -282,6 +283,8 @@ class Reconciler:
         findings = (*intent.findings, *moved, finding)
         delay = None if intent.leave else self._ensure_ovn_ic()
         self._record(self._site.northbound(), "disconnected", findings)
+        again_s = min(delay or math.inf, self._ic.follow_again_s)
+        delay = again_s if again_s < math.inf else None
         return delay, PassReport("disconnected", findings, input_ok=intent.input_ok)
 
     def _apply(self, plan: Plan) -> float | None:

@@ -20,6 +20,7 @@ from ovnmesh.icdb.files import Database, run_tool
 from ovnmesh.icdb.ports import describe_endpoint, find_listeners
 from ovnmesh.icdb.said import Said
 from ovnmesh.icdb.settings import Folders
+from ovnmesh.icdb.status import call, control_socket
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +168,11 @@ class Child:
 
     def stop(self) -> None:
         """End the server; it has written everything it acknowledged already."""
-        self._process.terminate()
+        try:
+            # In order, so that a leader hands over; on a signal it would just be gone.
+            call(control_socket(self._run_dir, self.db), "exit")
+        except IcDbError:
+            self._process.terminate()
         try:
             self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:

@@ -27,7 +27,7 @@ from ovnmesh.icdb.files import (
     prepare_files,
     run_tool,
 )
-from ovnmesh.icdb.ports import describe_endpoint
+from ovnmesh.icdb.ports import describe_endpoint, parse_raft_address
 from ovnmesh.icdb.rendezvous import Invitation, Lack, Waiter, Waiting, look
 from ovnmesh.icdb.said import Said
 from ovnmesh.icdb.settings import Cluster, Settings
@@ -185,7 +185,7 @@ def _inspect(settings: Settings, cluster: Cluster, db: Database) -> _Why | None:
         )
     found = run_tool("ovsdb-tool", "db-local-address", str(file))
     expected = local_address(settings, cluster, db)
-    if found != expected:
+    if parse_raft_address(found) != parse_raft_address(expected):
         raise IcDbError(
             f"{file}: found the RAFT address {found}; expected {expected}; a server keeps its "
             "address: undo the change, or move the file away to join anew, and then remove the "
@@ -276,7 +276,8 @@ def _join(
     new = _scratch(file, "joining")
     new.unlink(missing_ok=True)  # of a start that was interrupted
     own = local_address(settings, cluster, db)
-    remotes = [remote for remote in invited.remotes if remote != own]
+    this = parse_raft_address(own)
+    remotes = [remote for remote in invited.remotes if parse_raft_address(remote) != this]
     cid = f"--cid={invited.cluster}"
     run_tool("ovsdb-tool", cid, "join-cluster", str(new), db.schema, own, *remotes)
     if file.exists():

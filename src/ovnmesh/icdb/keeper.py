@@ -17,6 +17,7 @@ from ovnmesh.icdb.backup import read_server
 from ovnmesh.icdb.child import Child
 from ovnmesh.icdb.files import IC_NB, IC_SB, Database, backup_database, run_tool, version_key
 from ovnmesh.icdb.founding import raft_address, raft_port
+from ovnmesh.icdb.ports import parse_raft_address
 from ovnmesh.icdb.rendezvous import Invitation, Waiting, invite, look
 from ovnmesh.icdb.settings import Cluster, Settings
 from ovnmesh.icdb.status import NoCluster, Status, call, control_socket, read_status
@@ -108,8 +109,9 @@ class Keeper:
                     self._welcome(child, status, node, port)
             everybody = all(member.connected for member in status.members)
             if child.db not in self._current and everybody:
-                self._upgrade(child)
+                # Once, well or not: each attempt leaves a copy.
                 self._current.add(child.db)
+                self._upgrade(child)
         return status.serves
 
     def _explain(self, child: Child, status: Status) -> None:
@@ -135,7 +137,11 @@ class Keeper:
     def _welcome(self, child: Child, status: Status, node: Address, port: int) -> None:
         """Invite a node that waits, having removed the server that it was."""
         address = raft_address(node, port)
-        before = [member for member in status.members if member.address == address]
+        before = [
+            member
+            for member in status.members
+            if parse_raft_address(member.address) == (node, port)
+        ]
         if any(member.connected for member in before):
             return
         waiting = look(node, port)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ovnmesh.errors import ConfigError, IcDbError, Problem
 from ovnmesh.icdb.files import DATABASES, Database
+from ovnmesh.icdb.ports import parse_raft_address
 from ovnmesh.icdb.status import Member, NoCluster, Status, call, control_socket, read_status
 
 _COMMIT_S = 15.0
@@ -105,12 +106,10 @@ def remove_member(run_dir: Path, db: Database, member: Member, step: Callable[[s
 def _is_meant(member: Member, name: str) -> bool:
     if len(name) >= 4 and (member.server.startswith(name) or name.startswith(member.server)):
         return True
-    endpoint = member.address.partition(":")[2]
-    if name in (member.address, endpoint):
+    if name in (member.address, member.address.partition(":")[2]):
         return True
+    endpoint = parse_raft_address(member.address)
     try:
-        return ipaddress.ip_address(name) == ipaddress.ip_address(
-            endpoint.rpartition(":")[0].strip("[]")
-        )
+        return endpoint is not None and ipaddress.ip_address(name) == endpoint[0]
     except ValueError:
         return False

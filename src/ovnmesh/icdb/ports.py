@@ -5,6 +5,7 @@ Must not keep a port or end anybody. Source of the formats: proc(5), proc_pid_ne
 """
 
 import errno
+import ipaddress
 import os
 import socket
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,20 @@ _LISTEN = "0A"
 def describe_endpoint(address: Address, port: int) -> str:
     """An address and port in OVSDB's notation: ``[::]:6645``."""
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def parse_raft_address(text: str) -> tuple[Address, int] | None:
+    """Read a RAFT address: ``tcp:10.0.0.1:6647``; Kube-OVN writes ``tcp:[10.0.0.1]:6647``.
+
+    Returns:
+        Address and port, None if it is something else.
+    """
+    scheme, _, endpoint = text.partition(":")
+    host, _, port = endpoint.rpartition(":")
+    try:
+        return (ipaddress.ip_address(host.strip("[]")), int(port)) if scheme == "tcp" else None
+    except ValueError:
+        return None
 
 
 def is_port_busy(address: Address, port: int) -> bool:

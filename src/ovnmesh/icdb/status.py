@@ -13,6 +13,8 @@ from ovnmesh.icdb.files import Database
 from ovnmesh.icdb.rpc import ask
 
 _TIMEOUT_S = 5.0
+# Of a server that was removed, and of one whose databases are all standalone.
+_NO_CLUSTER = ("unknown cluster", "is not a valid command")
 _FIELD = re.compile(r"^([A-Z][A-Za-z ]+): (.*)$", re.MULTILINE)
 _SERVER = re.compile(r"^ {4}\S+ \((\S+) at (\S+)\)(.*)$", re.MULTILINE)
 _LAST_MESSAGE = re.compile(r"last msg (\d+) ms ago")
@@ -102,7 +104,7 @@ def read_status(run_dir: Path, db: Database) -> Status:
     try:
         return parse_status(call(path, "cluster/status", db.schema))
     except IcDbError as error:
-        if "unknown cluster" not in str(error):
+        if not any(text in str(error) for text in _NO_CLUSTER):
             raise
         raise NoCluster(
             f"{path}: found no cluster of {db.schema}; expected a member: this node serves alone, "
