@@ -267,6 +267,15 @@ def _use_ports(lab: BenchLab, nb_port: int, sb_port: int) -> None:
 
 def _kill(target: str, daemon: str, away_s: float) -> Change:
     def change(lab: BenchLab) -> None:
+        # A controller that was just killed has left "joined" behind, and its successor no ovn-ic.
+        wait_until(
+            lambda: bool(
+                daemon != "ovn-ic"
+                or daemons.find_daemon(lab.runner.lab.site(target).control_netns, daemon)
+            ),
+            f"{target}: {daemon} runs",
+            timeout_s=30,
+        )
         lab.runner.fault_kill(target, daemon)
         time.sleep(away_s)
         lab.runner.fault_kill(target, daemon, heal=True)

@@ -69,7 +69,7 @@ def stages(lab: BenchLab, offsets: Offsets, cut_at: float, outage_ms: float) -> 
 
     found = {
         DETECTED: line(logs["ovs-vswitchd"], "BFD state change", "up->down"),
-        CLAIMING: line(logs["ovn-controller"], "Claiming lport cr-"),
+        CLAIMING: line(logs["ovn-controller"], "lport cr-", "chassis"),
         CLAIMED: written(here.directory / "sb.db", _binds),
         PUBLISHED: written(ic_sb, lambda t: t.mentions("Port_Binding", "gateway", "-")),
         REMOTE: written(there.directory / "sb.db", _binds),

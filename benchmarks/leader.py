@@ -33,6 +33,7 @@ NB_LEADER = "IC-NB leader killed: change propagates after"
 GATEWAY = "IC-SB leader killed and the gateway's link cut at once: traffic gone for"
 MEMBERS = "all members killed and started: change propagates after"
 SINGLE = "single ic-db killed and started: change propagates after"
+SERVED = ", counted from when they serve again"
 TRAFFIC = "traffic lost in all of these but the cut"
 
 _MANIFEST = """\
@@ -98,9 +99,11 @@ def _round(lab: BenchLab, hand: Hand, figures: Figures) -> None:
     _propagation(lab, figures, MEMBERS, lambda: _restart_all(lab))
 
 
-def _restart_all(lab: BenchLab) -> None:
+def _restart_all(lab: BenchLab) -> float:
+    """Kill and start; when the databases serve again, in seconds of `time.time`."""
     lab.runner.fault_kill("ic", "ic-db")
     lab.runner.fault_kill("ic", "ic-db", heal=True)
+    return time.time()
 
 
 def _whole(lab: BenchLab) -> None:
@@ -123,12 +126,12 @@ def _propagation(lab: BenchLab, figures: Figures, name: str, event: Callable[[],
     documents = parse_manifests(_MANIFEST.format(name=f"late{number}", cidr=cidr), "benchmark")
     file = there.directory / "nb.db"
     offset = file.stat().st_size
-    began = 0.0
+    began, served = 0.0, None
 
     def both() -> None:
-        nonlocal began
+        nonlocal began, served
         began = time.time()
-        event()
+        served = event()
         lab.runner.apply(here.name, documents)
         wait_until(
             lambda: cidr in daemons.nbctl(there, "lr-route-list", ROUTER),
@@ -138,7 +141,10 @@ def _propagation(lab: BenchLab, figures: Figures, name: str, event: Callable[[],
         )
 
     results = watch(lab, both_ways(lab), both, 1.0)
-    figures[name].append(_learned(read_since(file, offset), cidr) - began)
+    learned = _learned(read_since(file, offset), cidr)
+    figures[name].append(learned - began)
+    if isinstance(served, float):
+        figures[name + SERVED].append(learned - served)
     figures[TRAFFIC].append(outage(results, LIMIT_S))
     _whole(lab)
     lab.runner.delete(here.name, documents)
@@ -158,7 +164,7 @@ def _learned(log: list[Transaction], cidr: str) -> float:
 def _report(found: dict[str, Figures]) -> Report:
     ours, theirs = found[Ovnmesh.name], found[ByHand.name]
     rows = []
-    for event in (SB_LEADER, NB_LEADER, GATEWAY, MEMBERS, SINGLE):
+    for event in (name for name in ours if name != TRAFFIC):
         both = (ours[event], theirs[event])
         rows.append([event, *(spread(values, "s", 2) for values in both), against(*both)])
     rows.append([TRAFFIC, cell(ours[TRAFFIC], LIMIT_S), cell(theirs[TRAFFIC], LIMIT_S), ""])
