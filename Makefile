@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test test-fast lint format lab bench clean
+.PHONY: help setup demo test test-fast chaos lint format lab bench clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: setup  ## every check: lint, then unit, property, ovsdb and lab tests on r
 
 test-fast: setup  ## only the tests without namespaces
 	pytest tests/unit tests/property tests/ovsdb
+
+chaos: setup  ## break everything at random: MINUTES=10, or SEED= and ROUNDS= to replay
+	@PYTHONPATH=tests SEED=$(SEED) ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) python tests/lab/chaos/chaos_main.py
 
 lint: setup  ## ruff, mypy, import-linter
 	ruff check .

@@ -312,9 +312,11 @@ class MeshLab:
                 assert result.lost == 0, (one, other, source, target, result)
 
     @contextmanager
-    def trains(self, *pairs: tuple[str, str], settle_s: float = 0.5) -> Iterator[list[PingResult]]:
-        """10 ms ping trains over what happens inside; results are there afterwards."""
-        running = [self.runner.ping_train(source, target) for source, target in pairs]
+    def trains(
+        self, *pairs: tuple[str, str], settle_s: float = 0.5, interval_ms: float = 10
+    ) -> Iterator[list[PingResult]]:
+        """Ping trains over what happens inside; results are there afterwards."""
+        running = [self.runner.ping_train(source, target, interval_ms) for source, target in pairs]
         results: list[PingResult] = []
         time.sleep(0.3)
         try:

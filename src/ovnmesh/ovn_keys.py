@@ -65,6 +65,11 @@ NORTHD_VERSION: Final = "northd_internal_version"
 #: Open_vSwitch.external_ids on a gateway node; ovn-controller copies it to Chassis.other_config.
 OVN_IS_INTERCONN: Final = "ovn-is-interconn"
 IS_INTERCONN: Final = "is-interconn"
+#: Port.external_ids of a tunnel: "CHASSIS@REMOTE_IP", later with "%LOCAL_IP" (ovn-controller,
+#: encaps.c, encaps_tunnel_id_create).
+TUNNEL_CHASSIS: Final = "ovn-chassis-id"
+#: Open_vSwitch.external_ids: the node's tunnel ends, comma-separated.
+OVN_ENCAP_IP: Final = "ovn-encap-ip"
 IS_REMOTE: Final = "is-remote"
 
 # --- Kube-OVN -----------------------------------------------------------------------------------

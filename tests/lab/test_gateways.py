@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bfd_sessions import sessions, wait_for_bfd
 from meshlab import MeshLab, eventually, lossless_test
 from ovnmesh.lab import teardown
 from ovnmesh.lab.ping import PingResult
@@ -64,30 +65,6 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshLab]:
     yield from start(tmp_path_factory.mktemp("spread"), nodes=3, gateways=2, ts_count=2)
 
 
-def bfd_up(lab: MeshLab, site: str, node: str) -> list[bool]:
-    """Whether each BFD session of a node is up."""
-    folder = next(n.directory for n in lab.runner.lab.site(site).nodes if n.name == node)
-    command = ["ovs-vsctl", f"--db=unix:{folder}/db.sock", "--bare", "--columns=bfd_status"]
-    out = subprocess.run(
-        [*command, "find", "Interface", "bfd:enable=true"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    return ["state=up" in line for line in out.splitlines() if line.strip()]
-
-
-def wait_for_bfd(lab: MeshLab) -> None:
-    """Until every gateway hears every other one, here and abroad."""
-    for site in lab.runner.lab.sites:
-        peers = 2 * len(site.gw_nodes) - 1
-        for node in site.gw_nodes:
-            eventually(
-                lambda: (up := bfd_up(lab, site.name, node)) and all(up) and len(up) >= peers,  # noqa: B023
-                what=f"BFD on {node}",
-            )
-
-
 def outage(results: list[PingResult]) -> float:
     assert all(result.received > 20 for result in results), results
     return max(result.longest_gap_ms for result in results)
@@ -115,7 +92,7 @@ def test_failover_and_a_return_that_nobody_notices(three: MeshLab) -> None:
         time.sleep(AWAY_S)
         with three.lossless(("az1/pod2", "az2/pod2"), ("az2/pod2", "az1/pod2")):
             three.runner.fault_link("az1/az1-gw", heal=True)
-            eventually(lambda: all(bfd_up(three, "az1", "az1-n1")))
+            eventually(lambda: all(sessions(three, "az1", "az1-n1")))
             time.sleep(1)
         assert three.active_gateway("az1") == "az1-n1"
     finally:

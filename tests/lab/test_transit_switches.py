@@ -14,7 +14,7 @@ import pytest
 
 from meshlab import MeshLab, eventually, lossless_test
 from ovnmesh import ovn_keys as keys
-from ovnmesh.lab.network import POD_MTU_BYTES
+from ovnmesh.lab.topology import POD_MTU_BYTES
 
 pytestmark = [pytest.mark.root, lossless_test]
 
@@ -149,7 +149,7 @@ def test_interrupted_removal_is_called_off(mesh: MeshLab) -> None:
     with mesh.lossless(*PAIRS):
         mesh.ovnmesh("transit-switch", "add", "ts1")
         command = start(mesh, "remove", "ts1")
-        eventually(lambda: "draining" in switches(mesh)["ts1"].values())
+        eventually(lambda: keys.DRAINING in mesh.ic_text())
         command.kill()
         command.wait()
         mesh.ovnmesh("transit-switch", "add", "ts1")

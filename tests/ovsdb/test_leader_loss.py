@@ -186,7 +186,7 @@ def test_a_member_says_when_it_leads_answers_and_falls_silent(ic) -> None:
     try:
         host = ic.leader(Db.IC_SB)
         wait_for(lambda: leads() == [ic.remote(Db.IC_SB, [host])])
-        assert all(member.answers for member in watched.of(Db.IC_SB))
+        wait_for(lambda: all(member.answers for member in watched.of(Db.IC_SB)))
         assert watched.of(Db.IC_NB) == ()
         before = len(changes)
         ic.kill(Db.IC_SB, host)

@@ -5,12 +5,13 @@ import copy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fake_mesh import Mesh, Site
+from fake_mesh import Mesh, Site, bind
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired, GatewayPolicy, decode_record, encode_desired
 from ovnmesh.model.prefixes import minimal, parse_prefix
 from ovnmesh.plan.operations import Db
 from ovnmesh.plan.site import plan_site
+from ovnmesh.plan.transit import is_parked
 
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -186,6 +187,51 @@ def test_a_crash_between_any_two_transactions_does_not_matter(
     crashed.settle(wish)
     fresh.settle(wish)
     assert essence(crashed, wish) == essence(fresh, wish)
+
+
+switch_events = st.lists(
+    st.tuples(st.sampled_from(["add", "drain", "undrain", "pass"]), st.integers(0, 2)),
+    max_size=12,
+)
+
+
+@SLOW
+@given(switch_events, st.booleans())
+def test_switches_come_and_go_and_one_always_serves(
+    events: list[tuple[str, int]], patient: bool
+) -> None:
+    """A site that serves goes on serving while one switch is not to be drained."""
+    site, wish = Site(Mesh()), Desired("az1", ("gw",), True)
+    site.settle(wish)
+    for what, index in events:
+        rows = site.mesh.ic.tables[Db.IC_NB]["Transit_Switch"]
+        name = f"ts{index or ''}"
+        row = next((row for row in rows.values() if row["name"] == name), None)
+        kept = {r["name"] for r in rows.values() if keys.DRAINING not in r["external_ids"]}
+        if what == "add" and row is None:
+            site.mesh.add_switch(index)
+        elif what == "drain" and row is not None and (serving(site) & kept) - {name}:
+            row["external_ids"] = {**row["external_ids"], keys.DRAINING: "true"}
+        elif what == "undrain" and row is not None:
+            row["external_ids"].pop(keys.DRAINING, None)
+        ripe = plan_site(wish, site.observed).ripe if patient else frozenset()
+        site.apply(plan_site(wish, site.observed, ripe))
+        site.ovn_ic()
+        bind(site)
+        assert serving(site)
+    for _ in range(3):
+        site.settle(wish)
+        bind(site)
+    assert plan_site(wish, site.observed).batches == ()
+    switches = site.observed.ic.transit_switches
+    wanted = {name for name, ts in switches.items() if not ts.draining}
+    assert serving(site) == wanted
+    assert {name for name, ts in switches.items() if ts.claims} == wanted
+
+
+def serving(site: Site) -> set[str]:
+    ports = {ts: site.observed.nb.transit_lrp(ts, "az1") for ts in site.observed.nb.switches}
+    return {ts for ts, port in ports.items() if port is not None and not is_parked(port)}
 
 
 @SLOW

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fake_mesh import Mesh, Site, wish
+from fake_mesh import Mesh, Site, bind, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import ConfigError, IcDbError
 from ovnmesh.icdb.settings import parse_switch
@@ -24,33 +24,6 @@ from ovnmesh.plan.transit import (
 )
 
 PARKED = "100::"
-
-
-def bind(*sites: Site) -> None:
-    """Every port with gateway chassis is bound on the first of them, and ovn-ic has said so."""
-    for site in sites:
-        nb, sb = site.db.tables[Db.NB], site.db.tables[Db.SB]
-        chassis = {row["name"]: uuid for uuid, row in sb["Chassis"].items()}
-        sb["Port_Binding"] = {}
-        gateways = {}
-        for row in nb["Logical_Router_Port"].values():
-            names = [nb["Gateway_Chassis"][u]["chassis_name"] for u in row["gateway_chassis"]]
-            if names:
-                site.db.add(
-                    Db.SB,
-                    "Port_Binding",
-                    logical_port=f"cr-{row['name']}",
-                    chassis=frozenset({chassis[names[0]]}),
-                )
-                gateways[row["name"]] = names[0]
-        peers = {
-            row["name"]: row["options"][keys.ROUTER_PORT]
-            for row in nb["Logical_Switch_Port"].values()
-            if row["type"] == "router"
-        }
-        for row in site.mesh.ic.tables[Db.IC_SB]["Port_Binding"].values():
-            if row["logical_port"] in peers:
-                row["gateway"] = gateways.get(peers[row["logical_port"]], "")
 
 
 def step(site: Site, settled: bool = True) -> Plan:

@@ -1,1 +1,1 @@
-"""One agent per node that may be a gateway: marks and unmarks its own chassis."""
+"""One agent per node that may be a gateway: marks its own chassis, reports on its paths."""

@@ -102,7 +102,10 @@ def agent(
 ) -> None:
     """Mark this node as interconnection gateway while the controller says it is one.
 
-    Touches external_ids:ovn-is-interconn of the local Open_vSwitch database and nothing else.
+    While it is one, also report on the paths to other gateways and on the MTU of the tunnels.
+
+    Touches external_ids:ovn-is-interconn of the local Open_vSwitch database, the keys ovnmesh-paths
+    and ovnmesh-tunnel-mtu of its own Chassis_Private row in SB, and nothing else.
 
     Example: ovnmesh agent --ovs unix:/run/openvswitch/db.sock
     """

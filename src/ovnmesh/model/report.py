@@ -1,13 +1,14 @@
-"""What a pass of the controller found and did, for whoever wants to know.
+"""What a pass of the controller, or a look of an agent, found and did, for whoever wants to know.
 
-Made by the reconciler; read by metrics, by providers that publish it, and by tests. Must not know
-who listens.
+Made by the reconciler and by the agent; read by metrics, by providers that publish it, and by
+tests. Must not know who listens.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ovnmesh.model.finding import Finding
+from ovnmesh.model.paths import ChassisReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,18 @@ class PassReport:
     ovn_ic_restarts: int = 0
     view: SiteView | None = None
     acting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node as its agent sees it.
+
+    Attributes:
+        marked: whether its chassis is marked as interconnection gateway.
+        report: its paths and the MTU of its tunnels, as they are now; empty if it is no gateway.
+        hostnames: host name of each chassis, by chassis name.
+    """
+
+    marked: bool
+    report: ChassisReport = field(default_factory=ChassisReport)
+    hostnames: Mapping[str, str] = field(default_factory=dict)

@@ -127,13 +127,41 @@ def lock_probe() -> View:
 
 
 def agent_southbound() -> View:
-    """What an agent needs: the gateway list that northd copies from NB_Global.options."""
-    return View(Db.SB, {"SB_Global": ("options",)})
+    """What an agent needs: the gateway list that northd copies, who is remote, and its own row.
+
+    Which row that is, `own_chassis` says.
+    """
+    return View(
+        Db.SB,
+        {
+            "SB_Global": ("options",),
+            "Chassis": ("name", "hostname", "other_config"),
+            "Chassis_Private": ("name", "external_ids"),
+        },
+        {"Chassis_Private": NOTHING},
+    )
+
+
+def own_chassis(name: str) -> Mapping[str, Condition]:
+    """Southbound conditions of an agent once it knows its chassis."""
+    return {"Chassis_Private": (("name", "==", name),)}
+
+
+#: Tunnels that OVN can make (ovn-controller(8), ovn-encap-type); not the ports of pods.
+TUNNELS: Condition = tuple(("type", "==", kind) for kind in ("geneve", "vxlan", "stt"))
 
 
 def vswitch() -> View:
-    """The one row of a node's own database."""
-    return View(Db.VSWITCH, {"Open_vSwitch": ("external_ids",)})
+    """A node's own database: the one row of its settings, and its tunnels."""
+    return View(
+        Db.VSWITCH,
+        {
+            "Open_vSwitch": ("external_ids",),
+            "Port": ("external_ids", "interfaces"),
+            "Interface": ("type", "options", "bfd", "bfd_status"),
+        },
+        {"Interface": TUNNELS},
+    )
 
 
 def interconnect_northbound() -> View:

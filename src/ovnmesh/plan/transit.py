@@ -18,7 +18,8 @@ from ovnmesh.plan.pending import Ages, Condition
 #: What steps a site takes once they have been possible for a while.
 SERVE, REMOVE = "serve", "remove"
 #: How long a step must have been possible, in seconds: until every node has followed what the
-#: databases say. A change was in the flows of every node within 0.2 s on a loaded machine.
+#: databases say. A new route was in every southbound database of ten sites with a hundred routes
+#: each after 0.39 s (measured); nodes need some more to make flows of it.
 SETTLE_S = 1.0
 #: Addresses that no network has (RFC 6666).
 DISCARD = ipaddress.IPv6Network("100::/64")

@@ -5,7 +5,7 @@ Called by the command line, which hands `record` to the reconciler. Must not rea
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from ovnmesh.model.report import PassReport
+from ovnmesh.model.report import NodeView, PassReport
 
 
 class ControllerMetrics:
@@ -71,6 +71,42 @@ class AgentMetrics:
             registry=self.registry,
         )
 
-    def record(self, marked: bool) -> None:
-        """Take note of the mark."""
-        self._marked.set(marked)
+        labels = ["chassis", "hostname"]
+        self._up = Gauge(
+            "ovnmesh_path_up",
+            "1 if the path to that chassis is up, 0 if it is down; absent if unknown.",
+            labels,
+            registry=self.registry,
+        )
+        self._rtt = Gauge(
+            "ovnmesh_path_rtt_seconds",
+            "Median round-trip time to that chassis; absent if unknown.",
+            labels,
+            registry=self.registry,
+        )
+        self._loss = Gauge(
+            "ovnmesh_path_loss_ratio",
+            "Lost share of the probes to that chassis; absent if unknown.",
+            labels,
+            registry=self.registry,
+        )
+        self._mtu = Gauge(
+            "ovnmesh_tunnel_mtu_bytes",
+            "Largest IP packet that fits into every tunnel; 0 if unknown.",
+            registry=self.registry,
+        )
+
+    def record(self, view: NodeView) -> None:
+        """Take note of a look."""
+        self._marked.set(view.marked)
+        self._mtu.set(view.report.tunnel_mtu_bytes or 0)
+        for gauge in (self._up, self._rtt, self._loss):
+            gauge.clear()
+        for chassis, path in view.report.paths.items():
+            labels = (chassis, view.hostnames.get(chassis, ""))
+            if path.up is not None:
+                self._up.labels(*labels).set(path.up)
+            if path.rtt_ms is not None:
+                self._rtt.labels(*labels).set(path.rtt_ms / 1000)
+            if path.loss is not None:
+                self._loss.labels(*labels).set(path.loss)

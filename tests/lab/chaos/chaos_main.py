@@ -1,0 +1,48 @@
+"""The long run, for `make chaos`: one lab and one seed after the other.
+
+`MINUTES` says for how long new runs are begun, `SEED` which one is the first; with `ROUNDS` and
+`SEED` and without `MINUTES` there is one run: that is how a failure is replayed.
+"""
+
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from chaos_run import ChaosFailure, ChaosRun
+
+ROUNDS = 12
+MINUTES = 10.0
+
+
+def main() -> int:
+    """Run, print failures as they come and a summary; exit status 1 if a run failed."""
+    seed = int(os.environ.get("SEED") or random.randrange(1 << 30))
+    rounds = int(os.environ.get("ROUNDS") or ROUNDS)
+    one = bool(os.environ.get("SEED")) and not os.environ.get("MINUTES")
+    ends = time.monotonic() + 60 * float(os.environ.get("MINUTES") or MINUTES)
+    worst_ms: dict[str, list[float]] = defaultdict(list)
+    failed: list[int] = []
+    runs = 0
+    while runs == 0 or (not one and time.monotonic() < ends):
+        with tempfile.TemporaryDirectory(prefix="ovnmesh-chaos-") as folder:
+            run = ChaosRun(seed + runs, rounds, Path(folder) / "lab")
+            try:
+                run.run()
+            except ChaosFailure as exc:
+                failed.append(run.seed)
+                print(exc, flush=True)
+        for kind, gaps_ms in run.worst_ms.items():
+            worst_ms[kind] += gaps_ms
+        runs += 1
+    print(f"{runs} runs of {rounds} rounds, failed seeds: {failed or 'none'}")
+    for kind, gaps_ms in sorted(worst_ms.items()):
+        print(f"  {kind}: {len(gaps_ms)} times alone, worst {max(gaps_ms):.0f} ms")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
