@@ -38,7 +38,8 @@ def run(quick: bool) -> Report:
     Args:
         quick: fewer rounds, and not the largest mesh.
     """
-    rows, data = [], {}
+    rows: list[list[str]] = []
+    data: dict[str, object] = {}
     for size in SIZES[:2] if quick else SIZES:
         with running(_spec(size)) as lab:
             joins = [_join(lab) for _ in range(1 if quick else 3)]

@@ -107,7 +107,8 @@ def _mbits(lab: BenchLab, pairs: Pairs) -> float:
         for child in (*clients, *servers):
             child.kill()
             child.communicate()
-    return sum(json.loads(text)["end"]["sum_received"]["bits_per_second"] for text in said) / 1e6
+    results = [json.loads(text)["end"]["sum_received"] for text in said]
+    return float(sum(result["bits_per_second"] for result in results)) / 1e6
 
 
 def _start(lab: BenchLab, where: str, words: list[str]) -> "subprocess.Popen[str]":
