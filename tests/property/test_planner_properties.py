@@ -214,8 +214,8 @@ def test_switches_come_and_go_and_one_always_serves(
             row["external_ids"] = {**row["external_ids"], keys.DRAINING: "true"}
         elif what == "undrain" and row is not None:
             row["external_ids"].pop(keys.DRAINING, None)
-        ripe = plan_site(wish, site.observed).ripe if patient else frozenset()
-        site.apply(plan_site(wish, site.observed, ripe))
+        pending = plan_site(wish, site.observed).pending if patient else {}
+        site.apply(plan_site(wish, site.observed, pending))
         site.ovn_ic()
         bind(site)
         assert serving(site)
