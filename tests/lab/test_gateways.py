@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.root, lossless_test]
 FAILOVER_MS = 800.0
 #: Longest outage of a planned switch.
 SWITCH_MS = 150.0
+#: Longest outage when only a path dies: 0.3 s to notice, 0.2 s to be sure, the move.
+PATH_MS = 1500.0
 #: Longer than two probes of ovn-controller's database connection (ovn-remote-probe-interval, 5 s):
 #: a node that was away for less may act on what it remembers when it returns.
 AWAY_S = 12.0
@@ -141,6 +143,27 @@ def test_drain_prefer_undrain_and_reset(three: MeshLab) -> None:
     three.ovnmesh("gateway", "prefer", "az1", "az1-n1")
     reset(three, "az1")
     assert three.active_gateway("az1") == "az1-gw"
+
+
+def test_a_gateway_without_a_path_gives_way_to_one_that_has(three: MeshLab) -> None:
+    """Only the path between the active gateways of two sites dies; OVN alone never notices."""
+    reset(three)
+    ends = ("az1/az1-gw", "az2/az2-gw")
+    try:
+        with three.trains(("az1/pod2", "az2/pod2"), ("az2/pod2", "az1/pod2")) as results:
+            three.runner.fault_path(*ends)
+            eventually(lambda: three.active_gateway("az1") == "az1-n1")
+            time.sleep(0.5)
+        assert 0 < outage(results) < PATH_MS
+        assert three.active_gateway("az2") == "az2-gw"  # az1 was to move, and nobody else
+        with three.lossless(("az1/pod2", "az2/pod2"), ("az2/pod2", "az1/pod2")):
+            three.runner.fault_path(*ends, heal=True)
+            wait_for_bfd(three)
+        assert three.active_gateway("az1") == "az1-n1"
+    finally:
+        three.runner.fault_path(*ends, heal=True)
+        wait_for_bfd(three)
+        reset(three)
 
 
 def test_bfd_timers_follow_the_configuration(three: MeshLab) -> None:
