@@ -29,7 +29,7 @@ PEER = {
     "az-name changed": "5.19 s (3.02-6.31)",
     "auto-route off and on, from on": "4.76 s (2.50-7.99)",
     "transit switch added": "4.29 s (1.63-6.72)",
-    "transit switch deleted": "2.78 s",
+    "transit switch removed": "2.78 s",
     "controller killed and restarted": "0 ms",
 }
 """Kube-OVN's own controller, master of August 2026, two sites of three nodes: median (min-max)."""
@@ -49,12 +49,18 @@ def run(quick: bool) -> Report:
         time.sleep(3)
         for number in range(1 if quick else 3):
             for name, change in CHANGES.items():
+                PREPARE.get(name, _nothing)(lab)
                 gaps[name].append(_measure(lab, change))
+                RESTORE.get(name, _nothing)(lab)
                 say(f"round {number + 1}: {name}: {gaps[name][-1]:.0f} ms")
     rows = [[name, spread(found, "ms"), PEER.get(name, "")] for name, found in gaps.items()]
     data: dict[str, object] = {name: summary(found) for name, found in gaps.items()}
     columns = ("change", "longest gap", "Kube-OVN's controller (measured elsewhere)")
     return Report((__doc__ or "").split("\n")[0], columns, rows, data)
+
+
+def _nothing(lab: BenchLab) -> None:
+    """Prepare and restore nothing."""
 
 
 def _measure(lab: BenchLab, change: Change) -> float:
@@ -131,19 +137,75 @@ def _auto_route(lab: BenchLab) -> float:
     return (probe.first_reply(30) - began) * 1000
 
 
+def _spread_out(lab: BenchLab) -> None:
+    """Two switches, and two gateways at both sites: what active-active needs."""
+    lab.ovnmesh("transit-switch", "add", "ts1")
+    for site in lab.sites:
+        lab.configure(site.name, gw_nodes=f"{site.name}-gw,{site.name}-n1")
+    lab.wait_joined()
+
+
+def _active_active(lab: BenchLab) -> None:
+    _mode(lab, "active-active", "n1")
+
+
+def _active_backup(lab: BenchLab) -> None:
+    _mode(lab, "active-backup", "gw")
+
+
+def _mode(lab: BenchLab, mode: str, second: str) -> None:
+    for site in lab.sites:
+        lab.configure(site.name, gateway_mode=mode)
+    for site in lab.sites:
+        wait_until(
+            lambda site=site: lab.active_gateway(site, "ts1") == f"{site.name}-{second}",
+            f"site {site.name}: ts1 on {second}",
+            timeout_s=30,
+            interval_s=LOOK_S,
+        )
+
+
+def _gather(lab: BenchLab) -> None:
+    for site in lab.sites:
+        lab.configure(site.name, gw_nodes=f"{site.name}-gw")
+    lab.ovnmesh("transit-switch", "remove", "ts1")
+
+
 def _ic_nbctl(lab: BenchLab, *words: str) -> None:
     run_command(["ovn-ic-nbctl", f"--db={lab.runner.lab.ic_nb}", *words])
 
 
-def _add_switch(lab: BenchLab) -> None:
+def _add_raw(lab: BenchLab) -> None:
     subnet = "external_ids:subnet=169.254.101.0/24"
     _ic_nbctl(lab, "ts-add", "ts1", "--", "set", "Transit_Switch", "ts1", subnet)
     _wait_routes(lab, 2)
 
 
-def _delete_switch(lab: BenchLab) -> None:
+def _delete_raw(lab: BenchLab) -> None:
     _ic_nbctl(lab, "ts-del", "ts1")
     _wait_routes(lab, 1)
+
+
+def _add_switch(lab: BenchLab) -> None:
+    lab.ovnmesh("transit-switch", "add", "ts1")
+    _wait_routes(lab, 2)
+
+
+def _remove_switch(lab: BenchLab) -> None:
+    lab.ovnmesh("transit-switch", "remove", "ts1")
+    _wait_routes(lab, 1)
+
+
+def _keys(**changes: str) -> Change:
+    """Change keys at both sites, and wait until the controllers have done with them."""
+
+    def change(lab: BenchLab) -> None:
+        for site in lab.sites:
+            lab.configure(site.name, **changes)
+        time.sleep(1.5)
+        lab.wait_joined()
+
+    return change
 
 
 def _wait_routes(lab: BenchLab, count: int) -> None:
@@ -205,6 +267,15 @@ def _use_ports(lab: BenchLab, nb_port: int, sb_port: int) -> None:
 
 def _kill(target: str, daemon: str, away_s: float) -> Change:
     def change(lab: BenchLab) -> None:
+        # A controller that was just killed has left "joined" behind, and its successor no ovn-ic.
+        wait_until(
+            lambda: bool(
+                daemon != "ovn-ic"
+                or daemons.find_daemon(lab.runner.lab.site(target).control_netns, daemon)
+            ),
+            f"{target}: {daemon} runs",
+            timeout_s=30,
+        )
         lab.runner.fault_kill(target, daemon)
         time.sleep(away_s)
         lab.runner.fault_kill(target, daemon, heal=True)
@@ -225,10 +296,30 @@ CHANGES: dict[str, Change] = {
     "az-name changed back": _rename("az1"),
     "auto-route off and on, from on": _auto_route,
     "transit switch added": _add_switch,
-    "transit switch deleted": _delete_switch,
+    "transit switch removed": _remove_switch,
+    "transit switch added, ovn-ic-nbctl ts-add": _add_raw,
+    "transit switch deleted, ovn-ic-nbctl ts-del": _delete_raw,
+    "BFD timers 100 x 3 to 200 x 5, both sites": _keys(
+        bfd_min_rx="200", bfd_min_tx="200", bfd_mult="5"
+    ),
+    "BFD timers back": _keys(bfd_min_rx="100", bfd_min_tx="100", bfd_mult="3"),
+    "gateway-preempt on, both sites": _keys(gateway_preempt="true"),
+    "gateway-preempt off": _keys(gateway_preempt="false"),
+    "gateway-mtu off, both sites": _keys(gateway_mtu="off"),
+    "gateway-mtu auto": _keys(gateway_mtu="auto"),
+    "gateway-mode active-active, two switches, two gateways": _active_active,
+    "gateway-mode active-backup again": _active_backup,
     "IC databases moved": _move_ic,
     "IC databases moved back": _move_ic_back,
     "controller killed and restarted": _kill("az1", "controller", 1.0),
     "ovn-ic killed, restarted by the controller": _kill("az1", "ovn-ic", 0.0),
+    "agent of the active gateway killed and restarted": _kill("az1/az1-gw", "agent", 1.0),
     "ic-db killed and restarted": _kill("ic", "ic-db", 2.0),
 }
+
+PREPARE: dict[str, Callable[[BenchLab], None]] = {
+    "gateway-mode active-active, two switches, two gateways": _spread_out,
+}
+"""What has to be there before a change, outside the measurement."""
+RESTORE: dict[str, Callable[[BenchLab], None]] = {"gateway-mode active-backup again": _gather}
+"""What is taken away after it."""

@@ -103,8 +103,13 @@ def ratio(ours: Sequence[float], floor: Sequence[float]) -> float:
 
 def markdown(report: Report) -> str:
     """The report's table."""
-    lines = [f"| {' | '.join(report.columns)} |", f"|{' --- |' * len(report.columns)}"]
-    lines += [f"| {' | '.join(row)} |" for row in report.rows]
+    return table(report.columns, report.rows)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join(lines)
 
 
@@ -124,6 +129,8 @@ def save(name: str, report: Report, conditions: dict[str, object]) -> Path:
         "command": f"python -m benchmarks.run {name}",
         "machine": asdict(Machine()),
         **conditions,
+        "columns": list(report.columns),
+        "rows": [list(row) for row in report.rows],
         "data": report.data,
     }
     path.write_text(json.dumps(content, indent=1) + "\n")

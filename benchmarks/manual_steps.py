@@ -18,7 +18,7 @@ from ovnmesh.lab.layout import mac_of
 from ovnmesh.lab.logical import Command, join_commands
 from ovnmesh.lab.manifests import IC_NB_PORT, IC_SB_PORT
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.topology import IC_ADDRESS, ROUTER, Lab, Site
+from ovnmesh.lab.topology import ROUTER, Lab, Site
 
 TS = "ts"
 POLICY_PRIORITY = 29500
@@ -49,7 +49,7 @@ def _connect_site(lab: Lab, site: Site, standby: bool) -> None:
     commands: list[Command] = [["set", "NB_Global", ".", f"name={site.name}", *options]]
     commands += _policy_commands(lab, site)
     daemons.nbctl(site, *join_commands(commands))
-    start_ovn_ic(site)
+    start_ovn_ic(lab, site)
     # It waits for the switch that ovn-ic makes. The router port has to wait for the switch port's
     # tunnel key, or the gateway may keep a stale one and the site stays dark (docs/adr/0011).
     lsp = _lsp(site)
@@ -108,8 +108,12 @@ def disconnect(lab: Lab) -> None:
             daemons.sbctl(site, "destroy", "Chassis", chassis)
 
 
-def start_ovn_ic(site: Site) -> None:
-    """Start a site's ovn-ic by hand."""
+def start_ovn_ic(lab: Lab, site: Site) -> None:
+    """Start a site's ovn-ic by hand, told of every node of the interconnection databases."""
+
+    def remotes(port: int) -> str:
+        return ",".join(f"tcp:{node.address.ip}:{port}" for node in lab.ic_nodes)
+
     run(
         [
             *("ovn-ic", "--detach", "--no-chdir", "-vconsole:off", "-vsyslog:off"),
@@ -117,8 +121,7 @@ def start_ovn_ic(site: Site) -> None:
             f"--log-file={site.directory / 'ovn-ic.log'}",
             f"--unixctl={site.directory / 'ovn-ic.ctl'}",
             *(f"--ovnnb-db={site.nb}", f"--ovnsb-db={site.sb}"),
-            f"--ic-nb-db=tcp:{IC_ADDRESS.ip}:{IC_NB_PORT}",
-            f"--ic-sb-db=tcp:{IC_ADDRESS.ip}:{IC_SB_PORT}",
+            *(f"--ic-nb-db={remotes(IC_NB_PORT)}", f"--ic-sb-db={remotes(IC_SB_PORT)}"),
         ],
         netns=site.control_netns,
     )

@@ -1,4 +1,4 @@
-"""A lab as the benchmarks drive it: configure, wait, kill, heal.
+"""A lab as the benchmarks drive it: configure, wait, kill, heal, run commands.
 
 Called by the benchmarks. Looks at databases seldom, because every look takes a core from what is
 measured. Must not measure.
@@ -6,6 +6,7 @@ measured. Must not measure.
 
 import json
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,14 +21,14 @@ from ovnmesh.host.process import run, wait_until
 from ovnmesh.lab import daemons, objects, teardown
 from ovnmesh.lab.manifests import first_manifests
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import parse_spec
+from ovnmesh.lab.spec import LabSpec, parse_spec
 from ovnmesh.lab.topology import ROUTER, Site
 
 LOOK_S = 0.05
 
 
 class BenchLab:
-    """A running lab of two sites with three nodes each.
+    """A running lab, of two sites with three nodes each unless asked otherwise.
 
     Attributes:
         runner: the lab.
@@ -113,13 +114,20 @@ class BenchLab:
                 interval_s=LOOK_S,
             )
 
-    def active_gateway(self, site: Site) -> str:
-        """Node on which a site's port on the transit switch ``ts`` is bound."""
-        words = ("--bare", "--columns=chassis", "find", "Port_Binding", "type=chassisredirect")
-        chassis = daemons.sbctl(site, *words).strip()
-        if not chassis:
-            return ""
-        return daemons.sbctl(site, "get", "Chassis", chassis, "hostname").strip().strip('"')
+    def active_gateway(self, site: Site, ts: str = "ts") -> str:
+        """Node on which a site's port on a transit switch is bound, "" if on none."""
+        words = ("--bare", "--columns=logical_port,chassis", "find", "Port_Binding")
+        lines = daemons.sbctl(site, *words, "type=chassisredirect").splitlines()
+        chassis = dict(zip(lines[::3], lines[1::3], strict=False))
+        for port, found in chassis.items():
+            if port.endswith(f"-{ts}") and found:
+                return daemons.sbctl(site, "get", "Chassis", found, "hostname").strip().strip('"')
+        return ""
+
+    def ovnmesh(self, *words: str) -> str:
+        """Run the command line on the lab; its output."""
+        env = {"OVNMESH_LAB_DIR": str(self.runner.directory), "PYTHONPATH": ":".join(sys.path)}
+        return run([sys.executable, "-m", "ovnmesh", *words], env=env, timeout_s=120)
 
     def wait_active(self, site: Site, node: str) -> None:
         """Until a node is a site's active gateway."""
@@ -204,14 +212,25 @@ def bench_lab(*, enable_ic: bool, kubernetes: bool = False) -> Iterator[BenchLab
         enable_ic: ``enable-ic`` of both sites from the start.
         kubernetes: configured through API servers instead of folders.
     """
-    folder = Path(tempfile.mkdtemp(prefix="ovnmesh-bench-"))
     site = {"nodes": 3, "pods": 1, "enable_ic": enable_ic}
     spec = parse_spec({"sites": [site, site], "kubernetes": kubernetes}, "benchmark")
-    try:
-        lab = BenchLab(LabRunner.up(spec, folder / "lab"))
+    with running(spec) as lab:
         if enable_ic:
             lab.wait_joined()
         yield lab
+
+
+@contextmanager
+def running(spec: LabSpec, *, bare: bool = False) -> Iterator[BenchLab]:
+    """Start any lab; it is gone afterwards.
+
+    Args:
+        spec: what to start.
+        bare: OVN and the interconnection databases only.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ovnmesh-bench-"))
+    try:
+        yield BenchLab(LabRunner.up(spec, folder / "lab", bare=bare))
     finally:
         teardown.down(folder / "lab")
         shutil.rmtree(folder, ignore_errors=True)

@@ -13,7 +13,20 @@ import time
 
 from benchmarks.common import PATIENCE_S, Quiet, markdown, save, steal_s
 
-NAMES = ("join", "subnet", "idle", "changes", "lab_up", "kubernetes_join", "kubernetes_idle")
+NAMES = (
+    "join",
+    "subnet",
+    "idle",
+    "changes",
+    "lab_up",
+    "failover",
+    "path",
+    "leader",
+    "throughput",
+    "growth",
+    "kubernetes_join",
+    "kubernetes_idle",
+)
 
 
 def main() -> int:

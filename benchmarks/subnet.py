@@ -40,7 +40,7 @@ def run(quick: bool) -> Report:
             say(f"turn {turn + 1}: ovnmesh {spread(ours, 'ms')}")
             lab.stop_ovnmesh()
             for site in lab.sites:
-                manual_steps.start_ovn_ic(site)
+                manual_steps.start_ovn_ic(lab.runner.lab, site)
             time.sleep(2)
             floor += _measure(lab, f"b{turn}", rounds)
             say(f"turn {turn + 1}: ovn-ic alone {spread(floor, 'ms')}")

@@ -9,6 +9,8 @@ packages=(
     ovn-central ovn-host ovn-ic ovn-ic-db openvswitch-switch
     iproute2 iputils-ping python3 python3-venv util-linux procps
 )
+# Only benchmarks use it.
+[ "${1:-}" != bench ] || packages+=(iperf3)
 # The services those packages start on their own (Debian's maintainer scripts).
 services=(
     ovn-central ovn-ovsdb-server-nb ovn-ovsdb-server-sb ovn-northd ovn-host ovn-controller

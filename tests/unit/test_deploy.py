@@ -157,7 +157,8 @@ def test_pods_are_confined(overlay: str) -> None:
         if pod["serviceAccountName"] != "ovnmesh-controller":
             assert pod["automountServiceAccountToken"] is False
     for pod, container in containers(overlay):
-        assert "add" not in container["securityContext"]["capabilities"]
+        added = container["securityContext"]["capabilities"].get("add", [])
+        assert added == (["NET_RAW"] if container["name"] == "agent" else [])
         if container["name"] != "agent":
             context = {**pod["securityContext"], **container["securityContext"]}
             assert context["runAsNonRoot"] is True

@@ -19,7 +19,7 @@ REFRESH_S = 10.0
 #: what a previous agent wrote is better.
 SETTLE_S = 12.0
 #: What is material: both more than so many milliseconds and more than this share of the old value.
-RTT_MS, RTT_SHARE = 1.0, 0.25
+RTT_MS, RTT_SHARE = 2.0, 0.25
 #: Loss changes by more than this: one lost probe of a window of thirty is no news, two are.
 LOSS = 0.05
 

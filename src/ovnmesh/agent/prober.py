@@ -89,6 +89,7 @@ class Prober:
                 continue
             self._close((target.local, target.version) for target in windows)
             due_s = time.monotonic() + INTERVAL_S
+            # All at once: one wake-up for many answers costs a third of one for each.
             for target, window in windows.items():
                 self._send(target, window)
             self._collect(windows, due_s)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.checks.paths import PathLine, check_paths, site_paths
 from ovnmesh.model.desired import decode_record
 from ovnmesh.model.finding import Finding, Severity, finding_from_json
 from ovnmesh.model.observed import IcRoute, Interconnect, Northbound, Observed
@@ -65,6 +66,7 @@ class SiteOverview:
     ports: tuple[PortLine, ...]
     routes: tuple[RouteLine, ...]
     findings: tuple[Finding, ...]
+    paths: tuple[PathLine, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -83,6 +85,7 @@ def overview(observed: Observed) -> SiteOverview:
     state, findings = _read_status(nb)
     gateways = _gateways(observed)
     joined = bool(nb.transit_lrps())
+    paths = site_paths(observed) if joined else ()
     live = [] if not joined else _live_findings(observed, gateways)
     return SiteOverview(
         nb.name if joined else "",
@@ -90,7 +93,8 @@ def overview(observed: Observed) -> SiteOverview:
         gateways,
         mesh_ports(observed.ic),
         _routes(observed) if joined else (),
-        (*findings, *live),
+        (*findings, *live, *check_paths(paths)),
+        paths,
     )
 
 
@@ -264,5 +268,6 @@ def to_json(site: SiteOverview) -> Mapping[str, object]:
         "gateways": [fields(line) for line in site.gateways],
         "ports": [fields(line) for line in site.ports],
         "routes": [fields(line) for line in site.routes],
+        "paths": [fields(line) for line in site.paths],
         "findings": [finding.to_json() for finding in site.findings],
     }

@@ -5,6 +5,7 @@ Called by `cli.main`. Formats `checks.overview`; decides nothing.
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -58,6 +59,8 @@ def status(
     On the host of the interconnection databases, or with OVN_IC_NB_DB and OVN_IC_SB_DB set, shows
     the whole mesh.
 
+    For sites that are named, also shows the paths from their gateways to those of other sites.
+
     Exit status 1 if anything is unhealthy, in every format.
 
     Examples: ovnmesh status; ovnmesh status az1 -o json; ovnmesh status --wait --timeout 30
@@ -87,6 +90,9 @@ def status(
         output.emit_json({"sites": {n: to_json(s) for n, s in seen.items()}, **mesh_json(mesh)})
     else:
         _print(seen, mesh)
+        if sites or len(seen) == 1:
+            _print_paths(seen)
+        _print_trouble(seen)
     healthy = all(site.healthy for site in seen.values())
     raise typer.Exit(0 if healthy and (not wait or _all_connected(seen)) else 1)
 
@@ -134,9 +140,7 @@ def _look(access: SiteAccess) -> SiteOverview:
 def _with(seen: SiteOverview, finding: Finding) -> SiteOverview:
     if any(known.code == finding.code for known in seen.findings):
         return seen
-    return SiteOverview(
-        seen.az, seen.state, seen.gateways, seen.ports, seen.routes, (*seen.findings, finding)
-    )
+    return replace(seen, findings=(*seen.findings, finding))
 
 
 def _connected(site: SiteOverview) -> bool:
@@ -203,7 +207,6 @@ def _print(seen: dict[str, SiteOverview], mesh: MeshOverview | None) -> None:
             ),
         )
         _print_ports(mesh.ports)
-    _print_trouble(seen)
 
 
 def _print_sites(seen: dict[str, SiteOverview]) -> None:
@@ -221,6 +224,25 @@ def _print_sites(seen: dict[str, SiteOverview]) -> None:
                 site.count("refused"),
             )
             for name, site in seen.items()
+        ),
+    )
+
+
+def _print_paths(seen: dict[str, SiteOverview]) -> None:
+    output.table(
+        "Paths",
+        ("FROM (* active)", "TO", "AZ", "STATE", "RTT", "LOSS"),
+        (
+            (
+                path.node + ("*" if path.active else ""),
+                path.peer,
+                path.az or "-",
+                path.state,
+                "-" if path.rtt_ms is None else f"{path.rtt_ms:.1f} ms",
+                "-" if path.loss is None else f"{path.loss:.0%}",
+            )
+            for site in seen.values()
+            for path in site.paths
         ),
     )
 
