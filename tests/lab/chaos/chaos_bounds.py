@@ -75,7 +75,7 @@ FAULTS = {
     "cut gateway link": Bound(1000, "BFD 300 ms, claim, IC-SB, the far SB; its return", moves=True),
     "cut node link": Bound(0, "of a node that carries no traffic of others"),
     "cut gateway path": Bound(
-        3000, "BFD 300 ms, 0.2 s of patience, 2 s if it is the other site's turn", moves=True
+        1500, "BFD 300 ms, 0.2 s of patience, and a planned switch", moves=True
     ),
     "part the sites": Bound(0, "there is no other way", lasts=True),
 }

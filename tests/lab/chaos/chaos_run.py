@@ -138,8 +138,8 @@ class ChaosRun:
     def _act(self, what: str, call: Callable[[], object]) -> None:
         self.tell(f"  {what}")
         said = call()
-        if said:
-            self.tell(f"  {said}")
+        if isinstance(said, str) and said:
+            self.tell(f"    {said}")
 
     def _judge(
         self, found: list[PingResult], noise: list[PingResult], limit_ms: float
