@@ -13,7 +13,7 @@ from ovnmesh.model.gateway_state import (
     encode_gateway_state,
 )
 from ovnmesh.model.paths import Path, encode_paths
-from ovnmesh.plan.gateway_order import PATH_DEAD_S, PATH_DEAD_THEIR_TURN_S
+from ovnmesh.plan.gateway_order import HEARD_S, PATH_DEAD_S, PATH_DEAD_THEIR_TURN_S
 from ovnmesh.plan.operations import Batch, Db, MergeKeys
 from ovnmesh.plan.site import plan_site
 
@@ -118,6 +118,26 @@ SPREAD = GatewayPolicy(active_active=True)
 
 def test_the_first_of_gw_nodes_leads() -> None:
     assert Gateways(wish("az1", "gw", "n1", "n2")).order() == ["gw", "n1", "n2"]
+
+
+def test_a_port_begins_with_its_leader_and_the_others_join_when_it_hears_them() -> None:
+    site = Site(Mesh())
+    wanted = wish("az1", "gw", "n1", "n2")
+    for _ in range(8):
+        site.apply(plan_site(wanted, site.observed))
+        site.agents()
+        site.ovn_ic()
+    gateways = Gateways.__new__(Gateways)
+    gateways.site, gateways.desired, gateways.bound = site, wanted, {}
+    assert gateways.order() == ["gw"]
+    chassis = site.db.tables[Db.SB]["Chassis"]
+    active = next(uuid for uuid, row in chassis.items() if row["hostname"] == "gw")
+    site.db.add(Db.SB, "Port_Binding", logical_port="cr-az1-ts", chassis=frozenset({active}))
+    gateways.report("gw", **{"chassis-n1": True, "chassis-n2": None})
+    site.apply(plan_site(wanted, site.observed))
+    assert gateways.order() == ["gw", "n1"]
+    gateways.pass_after(HEARD_S)
+    assert gateways.order() == ["gw", "n1", "n2"]
 
 
 def test_who_takes_over_stays_when_the_first_returns() -> None:

@@ -24,6 +24,9 @@ from ovnmesh.plan.pending import Ages, Condition, Waits
 PATH_DEAD_S = 0.2
 #: The same where the other site is to move first; then it cannot, or there is nobody to do it.
 PATH_DEAD_THEIR_TURN_S = 2.0
+#: Seconds after which a gateway joins a port's group although the active one does not say that it
+#: hears it: no agent may be there to say so. BFD takes about one second to come up (measured).
+HEARD_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,11 @@ def decide_order(
             leaders[ts] = view.better(leaders[ts], serving, ages, pending)
         if bound:
             active[ts] = bound
-    ranked = {
-        ts: _rank(leaders[ts], tuple(candidates), drained, desired.gateways.active_active)
-        for ts in switches
-    }
+    ranked = {}
+    for ts in switches:
+        order = _rank(leaders[ts], tuple(candidates), drained, desired.gateways.active_active)
+        group = _Group(ts, desired.az_name, observed, candidates)
+        ranked[ts] = group.admit(order, active.get(ts, ""), ages, pending)
     state = GatewayState(
         desired.gw_nodes, desired.gateways.active_active, leaders, active, frozenset(drained)
     )
@@ -168,6 +172,48 @@ def _rank(
         rest = order[begin + 1 :] + order[:begin] if rotate else order[:begin] + order[begin + 1 :]
         order = [leader, *rest]
     return tuple(sorted(order, key=lambda node: node in set(drained) and node != leader))
+
+
+class _Group:
+    """The gateway chassis of one port as they are, and who may join them.
+
+    A port with several gateways is claimed only by one that hears another, and by whoever hears
+    first: so a port begins with its leader alone, and others join when the active one hears them.
+    """
+
+    def __init__(self, ts: str, az: str, observed: Observed, candidates: Mapping[str, str]) -> None:
+        lrp = observed.nb.transit_lrp(ts, az)
+        rows = observed.nb.gateway_chassis
+        self._ts = ts
+        self._members = {rows[u].chassis for u in (lrp.gateway_chassis if lrp else ()) if u in rows}
+        self._reports = observed.sb.reports
+        self._candidates = candidates
+
+    def admit(
+        self, order: Sequence[str], active: str, ages: Ages, due: dict[Condition, float]
+    ) -> tuple[str, ...]:
+        """Those who are members, or may be by now.
+
+        Args:
+            order: nodes, the leader first.
+            active: name of the active chassis, "" if there is none yet.
+            ages: seconds for which pending conditions have held.
+            due: gets the conditions that this decision waits for.
+        """
+        admitted = []
+        heard = self._reports.get(active, ChassisReport()).paths
+        for node in order:
+            chassis = self._candidates[node]
+            first = not self._members and node == order[0]
+            path = heard.get(chassis)
+            if chassis in self._members or first or (path is not None and path.up):
+                admitted.append(node)
+                continue
+            condition = ("heard", self._ts, node)
+            due[condition] = HEARD_S
+            if ages.get(condition, 0.0) >= HEARD_S:
+                admitted.append(node)
+        return tuple(admitted)
 
 
 class _Paths:
