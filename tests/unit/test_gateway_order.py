@@ -133,11 +133,21 @@ def test_a_port_begins_with_its_leader_and_the_others_join_when_it_hears_them() 
     chassis = site.db.tables[Db.SB]["Chassis"]
     active = next(uuid for uuid, row in chassis.items() if row["hostname"] == "gw")
     site.db.add(Db.SB, "Port_Binding", logical_port="cr-az1-ts", chassis=frozenset({active}))
-    gateways.report("gw", **{"chassis-n1": True, "chassis-n2": None})
+    gateways.report("gw", **{"chassis-n1": True, "chassis-n2": True})
+    gateways.report("n1", **{"chassis-gw": True})
+    gateways.report("n2", **{"chassis-gw": None})  # not yet on that side
     site.apply(plan_site(wanted, site.observed))
     assert gateways.order() == ["gw", "n1"]
     gateways.pass_after(HEARD_S)
     assert gateways.order() == ["gw", "n1", "n2"]
+
+
+def test_the_active_gateway_goes_only_when_another_has_taken_over() -> None:
+    gateways = Gateways(wish("az1", "gw", "n1"))
+    gateways.settle(gw_nodes=("n1",))
+    assert gateways.order() == ["n1", "gw"]
+    gateways.bind("ts", "n1")
+    assert gateways.order() == ["n1"]
 
 
 def test_who_takes_over_stays_when_the_first_returns() -> None:

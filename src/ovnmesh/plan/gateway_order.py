@@ -24,8 +24,8 @@ from ovnmesh.plan.pending import Ages, Condition, Waits
 PATH_DEAD_S = 0.2
 #: The same where the other site is to move first; then it cannot, or there is nobody to do it.
 PATH_DEAD_THEIR_TURN_S = 2.0
-#: Seconds after which a gateway joins a port's group although the active one does not say that it
-#: hears it: no agent may be there to say so. BFD takes about one second to come up (measured).
+#: Seconds after which a gateway joins a port's group although nobody says that the active one and
+#: it hear each other: no agent may be there to say so. BFD takes one to two seconds to come up.
 HEARD_S = 3.0
 
 
@@ -178,7 +178,9 @@ class _Group:
     """The gateway chassis of one port as they are, and who may join them.
 
     A port with several gateways is claimed only by one that hears another, and by whoever hears
-    first: so a port begins with its leader alone, and others join when the active one hears them.
+    first: so a port begins with its leader alone, and another joins when the active one and it hear
+    each other. One side may be up to a second ahead (RFC 5880, section 6.8.3: one packet a second
+    until a session is up).
     """
 
     def __init__(self, ts: str, az: str, observed: Observed, candidates: Mapping[str, str]) -> None:
@@ -201,12 +203,11 @@ class _Group:
             due: gets the conditions that this decision waits for.
         """
         admitted = []
-        heard = self._reports.get(active, ChassisReport()).paths
         for node in order:
             chassis = self._candidates[node]
             first = not self._members and node == order[0]
-            path = heard.get(chassis)
-            if chassis in self._members or first or (path is not None and path.up):
+            heard = self._hears(active, chassis) and self._hears(chassis, active)
+            if chassis in self._members or first or heard:
                 admitted.append(node)
                 continue
             condition = ("heard", self._ts, node)
@@ -214,6 +215,10 @@ class _Group:
             if ages.get(condition, 0.0) >= HEARD_S:
                 admitted.append(node)
         return tuple(admitted)
+
+    def _hears(self, chassis: str, other: str) -> bool:
+        path = self._reports.get(chassis, ChassisReport()).paths.get(other)
+        return path is not None and path.up is True
 
 
 class _Paths:

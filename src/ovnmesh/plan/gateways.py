@@ -77,10 +77,7 @@ def decide_gateways(desired: Desired, observed: Observed, ages: Ages) -> Gateway
             findings.append(_not_marked(node))
     order = decide_order(desired, observed, candidates, ages)
     ranked = {
-        ts: tuple(
-            (candidates[node], max(1, keys.GATEWAY_PRIORITY - index))
-            for index, node in enumerate(nodes)
-        )
+        ts: _priorities([candidates[node] for node in nodes], _carrier(ts, desired, observed))
         for ts, nodes in order.ranked.items()
     }
     return Gateways(
@@ -91,6 +88,26 @@ def decide_gateways(desired: Desired, observed: Observed, ages: Ages) -> Gateway
         order.state,
         order.pending,
         tuple(findings),
+    )
+
+
+def _carrier(ts: str, desired: Desired, observed: Observed) -> str:
+    """Chassis that a port is bound to and has as gateway; "" if there is none."""
+    nb, sb = observed.nb, observed.sb
+    lrp = nb.transit_lrp(ts, desired.az_name)
+    bound = sb.active.get(lrp.name, "") if lrp is not None else ""
+    return bound if bound in _existing(lrp, observed) and sb.by_name(bound) is not None else ""
+
+
+def _priorities(chassis: list[str], carrier: str) -> tuple[tuple[str, int], ...]:
+    """Chassis with priorities; one that carries traffic stays until another has taken over.
+
+    Taken away at once, it would let go of the port before another could claim it.
+    """
+    if chassis and carrier and carrier not in chassis:
+        chassis = [*chassis, carrier]
+    return tuple(
+        (name, max(1, keys.GATEWAY_PRIORITY - index)) for index, name in enumerate(chassis)
     )
 
 
