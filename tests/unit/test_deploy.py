@@ -278,3 +278,20 @@ def test_the_build_context_has_what_the_dockerfile_copies() -> None:
             copied |= set(args.split()[:-1])
     assert copied == let_in
     assert all((ROOT / each).exists() for each in copied)
+
+
+def test_the_schema_is_structural_where_values_are_of_two_types() -> None:
+    """A server refuses types inside anyOf (Kubernetes, "Specifying a structural schema")."""
+
+    def walk(part: object) -> list[Object]:
+        if isinstance(part, list):
+            return [found for each in part for found in walk(each)]
+        if not isinstance(part, dict):
+            return []
+        return [part, *(found for each in part.values() for found in walk(each))]
+
+    parts = walk(crd()["spec"]["versions"][0]["schema"])
+    assert any(part.get("x-kubernetes-int-or-string") for part in parts)
+    inner = [each for part in parts for each in walk(part.get("anyOf", []))]
+    assert inner
+    assert not [each for each in inner if {"type", "description", "default"} & each.keys()]
