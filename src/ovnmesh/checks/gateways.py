@@ -6,7 +6,6 @@ Called by the command line. Pure. Must not format.
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.gateway_state import decode_gateway_state
 from ovnmesh.model.observed import Observed, RouterPort
 
 
@@ -42,9 +41,9 @@ def active_node(observed: Observed, ts: str) -> str:
 
 def _of_port(lrp: RouterPort, observed: Observed) -> list[ServingLine]:
     nb, sb = observed.nb, observed.sb
-    drained = decode_gateway_state(nb.external_ids.get(keys.GATEWAY_STATE, "")).drained
+    drained = nb.gateway_state.drained
     lines = []
-    for row in (nb.gateway_chassis[u] for u in lrp.gateway_chassis if u in nb.gateway_chassis):
+    for row in nb.gateway_rows(lrp):
         chassis = sb.by_name(row.chassis)
         node = chassis.hostname if chassis else row.chassis
         state = "drained" if {node, row.chassis} & drained else "standby"

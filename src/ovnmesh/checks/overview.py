@@ -121,10 +121,7 @@ def _gateways(observed: Observed) -> tuple[GatewayLine, ...]:
     lines: dict[str, GatewayLine] = {}
     for lrp in nb.transit_lrps():
         active = sb.active.get(lrp.name)
-        for uuid in lrp.gateway_chassis:
-            row = nb.gateway_chassis.get(uuid)
-            if row is None:
-                continue
+        for row in nb.gateway_rows(lrp):
             chassis = sb.by_name(row.chassis)
             known = lines.get(row.chassis)
             lines[row.chassis] = GatewayLine(

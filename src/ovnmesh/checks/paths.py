@@ -64,9 +64,8 @@ def _used(observed: Observed) -> Iterable[tuple[str, str]]:
     """Active gateway here, active gateway there, for each transit switch and each other site."""
     nb = observed.nb
     for port in observed.ic.ports:
-        own = nb.transit_lrp(port.ts, nb.name)
-        if own is not None and port.az != nb.name:
-            yield observed.sb.active.get(own.name, ""), port.gateway
+        if port.az != nb.name and (carrier := observed.carrier(port.ts, nb.name)):
+            yield carrier, port.gateway
 
 
 def check_paths(paths: Iterable[PathLine]) -> Iterable[Finding]:

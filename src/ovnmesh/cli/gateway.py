@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 
-from ovnmesh import ovn_keys as keys
 from ovnmesh.checks.gateways import ServingLine, active_node, serving
 from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
@@ -19,7 +18,6 @@ from ovnmesh.cli.session import Session
 from ovnmesh.cli.sites import pick_sites
 from ovnmesh.cli.status import OutputForm, SiteName, SitesFile
 from ovnmesh.errors import OvnmeshError, StalePlan
-from ovnmesh.model.gateway_state import decode_gateway_state
 from ovnmesh.model.observed import Observed
 from ovnmesh.plan.gateway_change import plan_drain, plan_prefer, plan_reset, plan_undrain
 from ovnmesh.plan.operations import Batch
@@ -109,8 +107,7 @@ def _none_on(node: str) -> Callable[[Observed], bool]:
 
 def _first_in_line(observed: Observed) -> bool:
     """Whether the controller has chosen anew, and the traffic has followed."""
-    state = decode_gateway_state(observed.nb.external_ids.get(keys.GATEWAY_STATE, ""))
-    lines = serving(observed) if state.nodes else ()
+    lines = serving(observed) if observed.nb.gateway_state.nodes else ()
     first: dict[str, ServingLine] = {}
     for line in lines:
         first.setdefault(line.ts, line)

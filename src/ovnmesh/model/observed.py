@@ -10,6 +10,7 @@ from functools import cached_property
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.capabilities import Capabilities, parse_capabilities
+from ovnmesh.model.gateway_state import GatewayState, decode_gateway_state
 from ovnmesh.model.paths import ChassisReport
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
 
@@ -265,6 +266,16 @@ class Northbound:
         tags += [policy.external_ids for policy in self.policies]
         return frozenset(t[keys.TRANSIT_SWITCH] for t in tags if keys.TRANSIT_SWITCH in t)
 
+    def gateway_rows(self, lrp: RouterPort) -> tuple[GatewayChassis, ...]:
+        """The gateway chassis of a router port, as far as replicated."""
+        rows = self.gateway_chassis
+        return tuple(rows[uuid] for uuid in sorted(lrp.gateway_chassis) if uuid in rows)
+
+    @property
+    def gateway_state(self) -> GatewayState:
+        """Who leads on which transit switch, as recorded."""
+        return decode_gateway_state(self.external_ids.get(keys.GATEWAY_STATE, ""))
+
     def switch_port_of(self, lrp: str) -> SwitchPort | None:
         """The switch port whose peer is that router port."""
         for port in self.switch_ports.values():
@@ -333,3 +344,8 @@ class Observed:
     nb: Northbound
     sb: Southbound
     ic: Interconnect
+
+    def carrier(self, ts: str, az: str) -> str:
+        """Name of the chassis that our port on a transit switch is bound to; "" if to none."""
+        lrp = self.nb.transit_lrp(ts, az)
+        return self.sb.active.get(lrp.name, "") if lrp is not None else ""

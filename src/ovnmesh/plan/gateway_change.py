@@ -10,7 +10,7 @@ from dataclasses import replace
 from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.model.desired import decode_record
-from ovnmesh.model.gateway_state import GatewayState, decode_gateway_state, encode_gateway_state
+from ovnmesh.model.gateway_state import GatewayState, encode_gateway_state
 from ovnmesh.model.observed import Observed
 from ovnmesh.plan.operations import Batch, Db, Expect, MergeKeys
 
@@ -75,7 +75,7 @@ def plan_prefer(observed: Observed, node: str, switches: Iterable[str]) -> Batch
 
 def plan_reset(observed: Observed) -> Batch | None:
     """Go back to what the configuration says; None if that is so."""
-    state = decode_gateway_state(observed.nb.external_ids.get(keys.GATEWAY_STATE, ""))
+    state = observed.nb.gateway_state
     new = replace(state, leaders={}, nodes=(), drained=frozenset())
     return _record(observed, state, new, "as configured")
 
@@ -95,7 +95,7 @@ def _state(observed: Observed, node: str) -> GatewayState:
     if node not in nodes:
         expected = f"one of gw-nodes: {', '.join(nodes) or 'none, the site is not joined'}"
         raise ConfigError([Problem("NODE", f'"{node}"', expected)])
-    return decode_gateway_state(observed.nb.external_ids.get(keys.GATEWAY_STATE, ""))
+    return observed.nb.gateway_state
 
 
 def _ready(observed: Observed) -> tuple[str, ...]:

@@ -12,9 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired
-from ovnmesh.model.gateway_state import GatewayState, decode_gateway_state
+from ovnmesh.model.gateway_state import GatewayState
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.paths import ChassisReport
 from ovnmesh.plan.pending import Ages, Condition, Waits
@@ -58,7 +57,7 @@ def decide_order(
         candidates: chassis name of every node that may carry traffic, in the order of `gw-nodes`.
         ages: seconds for which conditions reported as pending have held.
     """
-    known = decode_gateway_state(observed.nb.external_ids.get(keys.GATEWAY_STATE, ""))
+    known = observed.nb.gateway_state
     switches = sorted(observed.ic.transit_switches, key=_natural)
     drained = known.drained & set(desired.gw_nodes)
     willing = [node for node in desired.gw_nodes if node not in drained] or list(desired.gw_nodes)
@@ -67,7 +66,7 @@ def decide_order(
     pending: dict[Condition, float] = {}
     serving = [node for node in candidates if node not in drained]
     for ts in switches:
-        bound = _bound(ts, desired.az_name, observed) or known.active.get(ts, "")
+        bound = observed.carrier(ts, desired.az_name) or known.active.get(ts, "")
         leaders[ts] = _after_failover(leaders[ts], bound, known.active.get(ts, ""), candidates)
         if desired.gateways.preempt:
             home = _home(desired, switches.index(ts), willing)
@@ -132,11 +131,6 @@ def _spread(
     return leaders
 
 
-def _bound(ts: str, az: str, observed: Observed) -> str:
-    lrp = observed.nb.transit_lrp(ts, az)
-    return observed.sb.active.get(lrp.name, "") if lrp is not None else ""
-
-
 def _after_failover(leader: str, bound: str, before: str, candidates: Mapping[str, str]) -> str:
     """The node that has taken over, if one has; a planned switch under way is no failover."""
     if not before or bound == before:
@@ -185,9 +179,9 @@ class _Group:
 
     def __init__(self, ts: str, az: str, observed: Observed, candidates: Mapping[str, str]) -> None:
         lrp = observed.nb.transit_lrp(ts, az)
-        rows = observed.nb.gateway_chassis
+        rows = observed.nb.gateway_rows(lrp) if lrp is not None else ()
         self._ts = ts
-        self._members = {rows[u].chassis for u in (lrp.gateway_chassis if lrp else ()) if u in rows}
+        self._members = {row.chassis for row in rows}
         self._reports = observed.sb.reports
         self._candidates = candidates
 

@@ -93,10 +93,9 @@ def decide_gateways(desired: Desired, observed: Observed, ages: Ages) -> Gateway
 
 def _carrier(ts: str, desired: Desired, observed: Observed) -> str:
     """Chassis that a port is bound to and has as gateway; "" if there is none."""
-    nb, sb = observed.nb, observed.sb
-    lrp = nb.transit_lrp(ts, desired.az_name)
-    bound = sb.active.get(lrp.name, "") if lrp is not None else ""
-    return bound if bound in _existing(lrp, observed) and sb.by_name(bound) is not None else ""
+    lrp, bound = observed.nb.transit_lrp(ts, desired.az_name), observed.carrier(ts, desired.az_name)
+    known = bound in _existing(lrp, observed) and observed.sb.by_name(bound) is not None
+    return bound if known else ""
 
 
 def _priorities(chassis: list[str], carrier: str) -> tuple[tuple[str, int], ...]:
@@ -116,8 +115,7 @@ def _in_use(observed: Observed) -> set[str]:
     nb, sb = observed.nb, observed.sb
     used = set()
     for lrp in nb.transit_lrps():
-        rows = [nb.gateway_chassis[u] for u in lrp.gateway_chassis if u in nb.gateway_chassis]
-        used |= {row.chassis for row in rows}
+        used |= {row.chassis for row in nb.gateway_rows(lrp)}
         if lrp.name in sb.active:
             used.add(sb.active[lrp.name])
     return {name for name in used if sb.by_name(name) is not None}
@@ -170,10 +168,7 @@ def plan_gateway_chassis(
 
 
 def _existing(lrp: RouterPort | None, observed: Observed) -> dict[str, GatewayChassis]:
-    if lrp is None:
-        return {}
-    rows = (observed.nb.gateway_chassis.get(uuid) for uuid in sorted(lrp.gateway_chassis))
-    return {row.chassis: row for row in rows if row is not None}
+    return {row.chassis: row for row in observed.nb.gateway_rows(lrp)} if lrp is not None else {}
 
 
 def _no_chassis(node: str, observed: Observed) -> Finding:
