@@ -15,10 +15,11 @@ import typer
 
 from ovnmesh.checks.overview import overview
 from ovnmesh.cli import output
-from ovnmesh.cli.session import Session, connect_interconnect, read_ic_remotes, read_interconnect
-from ovnmesh.cli.sites import SiteAccess, interconnect_remotes, pick_sites
+from ovnmesh.cli.mesh import open_mesh
+from ovnmesh.cli.session import Session
+from ovnmesh.cli.sites import SiteAccess, pick_sites
 from ovnmesh.cli.status import SiteName, SitesFile
-from ovnmesh.errors import ConfigError, OvnmeshError, OvsdbUnavailable, Problem
+from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
 from ovnmesh.plan.leave import joined, plan_forget, plan_leave
 from ovnmesh.plan.manual import plan_route_add, plan_route_delete
@@ -143,14 +144,8 @@ def forget(
 
     Example: ovnmesh forget az3
     """
-    accesses = pick_sites([], sites_file)
-    ic_nb, ic_sb = find_interconnect(accesses)
-    if not ic_nb:
-        expected = "--sites-file, or OVN_IC_NB_DB and OVN_IC_SB_DB"
-        raise ConfigError([Problem("interconnection databases", "none named", expected)])
-    databases = connect_interconnect(ic_nb, ic_sb)
-    try:
-        batches = plan_forget(az, read_interconnect(databases))
+    with open_mesh(sites_file) as mesh:
+        batches = plan_forget(az, mesh.read())
         if not batches:
             output.stderr().print(f"nothing is left of {az}; nothing to do")
             return
@@ -158,24 +153,8 @@ def forget(
         if not yes:
             typer.confirm(f"Remove {rows} rows and claims of {az}?", abort=True, err=True)
         for batch in batches:
-            next(database for database in databases if database.db is batch.db).apply(batch)
-    finally:
-        for database in databases:
-            database.close()
+            mesh.apply(batch)
     output.stderr().print(f"{az} is forgotten")
-
-
-def find_interconnect(accesses: list[SiteAccess]) -> tuple[str, str]:
-    """The interconnection databases, as something names them, else as any site's record does."""
-    named = interconnect_remotes(accesses)
-    for access in accesses if not all(named) else ():
-        try:
-            recorded = read_ic_remotes(access)
-        except OvsdbUnavailable:
-            continue  # another site may know
-        if all(recorded):
-            return recorded
-    return named
 
 
 Prefix_ = Annotated[str, typer.Argument(metavar="PREFIX", help="e.g. 10.17.0.0/24")]

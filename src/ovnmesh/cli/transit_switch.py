@@ -5,24 +5,21 @@ service, or takes it out (`plan.transit`). Interrupted, it is run again. Decides
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.cli import output
-from ovnmesh.cli.change import find_interconnect
+from ovnmesh.cli.mesh import MeshSession, open_mesh
 from ovnmesh.cli.output import Output
-from ovnmesh.cli.session import connect_interconnect, read_interconnect
-from ovnmesh.cli.sites import pick_sites
 from ovnmesh.cli.status import OutputForm, SitesFile
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.icdb.settings import parse_switch
 from ovnmesh.icdb.switches import next_subnet, plan_switches
 from ovnmesh.model.observed import Interconnect, TransitSwitch
-from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.operations import Batch, Content, Db, Delete, Expect, Insert, MergeKeys, Operation
 from ovnmesh.plan.transit import Member, members, without_other
 
@@ -38,40 +35,10 @@ SwitchName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the tra
 Timeout = Annotated[float, typer.Option(help="Seconds to wait at most.")]
 
 
-class _Mesh:
-    """The interconnection databases for the length of a command."""
-
-    def __init__(self, databases: tuple[Database, Database]) -> None:
-        self._databases = databases
-
-    def read(self) -> Interconnect:
-        return read_interconnect(self._databases)
-
-    def apply(self, why: str, *operations: Operation) -> None:
-        self._databases[0].apply(Batch(Db.IC_NB, operations, why))
-
-    def find(self, name: str) -> TransitSwitch | None:
-        return self.read().transit_switches.get(name)
-
-
-@contextmanager
-def _mesh(sites_file: SitesFile) -> Iterator[_Mesh]:
-    ic_nb, ic_sb = find_interconnect(pick_sites([], sites_file))
-    if not ic_nb:
-        expected = "--sites-file, or OVN_IC_NB_DB and OVN_IC_SB_DB"
-        raise ConfigError([Problem("interconnection databases", "none named", expected)])
-    databases = connect_interconnect(ic_nb, ic_sb)
-    try:
-        yield _Mesh(databases)
-    finally:
-        for database in databases:
-            database.close()
-
-
 @app.command("list", epilog="Example: ovnmesh transit-switch list -o json")
 def list_(form: OutputForm = Output.TABLE, sites_file: SitesFile = None) -> None:
     """Show each transit switch: subnet, who is on it, and how far they have got."""
-    with _mesh(sites_file) as mesh:
+    with open_mesh(sites_file) as mesh:
         ic = mesh.read()
     found = [(ts, members(ts, ic)) for ts in ic.transit_switches.values()]
     if form is Output.JSON:
@@ -100,16 +67,7 @@ def _to_json(ts: TransitSwitch, on_it: tuple[Member, ...]) -> dict[str, object]:
         "name": ts.name,
         "subnets": list(ts.subnets),
         "draining": ts.draining,
-        "sites": [
-            {
-                "az": member.az,
-                "state": member.state,
-                "address": member.address,
-                "gateway": member.gateway,
-                "managed": member.managed,
-            }
-            for member in on_it
-        ],
+        "sites": [asdict(member) for member in on_it],
     }
 
 
@@ -127,9 +85,10 @@ def add(
 
     Run again, it goes on waiting; one that is being removed is put back into service.
     """
-    with _mesh(sites_file) as mesh, output.progress(f"transit-switch add {name}") as step:
-        stored = {ts.name: ",".join(ts.subnets) for ts in mesh.read().transit_switches.values()}
-        ts = mesh.find(name)
+    with open_mesh(sites_file) as mesh, output.progress(f"transit-switch add {name}") as step:
+        known = mesh.read().transit_switches
+        stored = {ts.name: ",".join(ts.subnets) for ts in known.values()}
+        ts = known.get(name)
         if ts is None:
             switch = parse_switch(name, cidr if cidr is not None else next_subnet(stored))
             plan_switches((switch,), stored)  # refuses a subnet that is another switch's
@@ -137,14 +96,14 @@ def add(
                 "name": name,
                 "external_ids": {keys.TS_SUBNET: switch.subnet},
             }
-            mesh.apply("add a transit switch", Insert("Transit_Switch", row, "ts"))
+            _apply(mesh, "add a transit switch", Insert("Transit_Switch", row, "ts"))
         elif cidr is not None and set(cidr.split(",")) != set(ts.subnets):
             found = f"a transit switch {name} with subnet {','.join(ts.subnets)}"
             raise ConfigError([Problem("--cidr", found, "that subnet, or another NAME")])
         elif ts.draining:
             gone = frozenset({keys.DRAINING})
             mark = MergeKeys("Transit_Switch", ts.uuid, "external_ids", remove=gone)
-            mesh.apply("put a transit switch back into service", mark)
+            _apply(mesh, "put a transit switch back into service", mark)
         _wait(lambda: _not_in_service(name, mesh.read()), timeout, step, "in service")
         done = mesh.find(name)
     where = f" ({','.join(done.subnets)})" if done else ""
@@ -169,7 +128,7 @@ def remove(
     Refused if a site has no other switch in service. Interrupted, run it again, or put the switch
     back into service with `transit-switch add`.
     """
-    with _mesh(sites_file) as mesh, output.progress(f"transit-switch remove {name}") as step:
+    with open_mesh(sites_file) as mesh, output.progress(f"transit-switch remove {name}") as step:
         ic = mesh.read()
         ts = ic.transit_switches.get(name)
         if ts is None:
@@ -179,7 +138,7 @@ def remove(
             if not force:
                 _refuse_last(ts, ic)
             mark = MergeKeys("Transit_Switch", ts.uuid, "external_ids", {keys.DRAINING: "true"})
-            mesh.apply("drain a transit switch", mark)
+            _apply(mesh, "drain a transit switch", mark)
         try:
             _wait(lambda: _still_there(name, mesh.read()), timeout, step, "to leave it")
         except OvnmeshError as exc:
@@ -192,13 +151,17 @@ def remove(
     )
 
 
-def _delete(name: str, mesh: _Mesh, force: bool) -> None:
+def _apply(mesh: MeshSession, why: str, *operations: Operation) -> None:
+    mesh.apply(Batch(Db.IC_NB, operations, why))
+
+
+def _delete(name: str, mesh: MeshSession, force: bool) -> None:
     ts = mesh.find(name)
     if ts is None:
         return
     seen = Expect("Transit_Switch", ts.uuid, "external_ids", dict(ts.external_ids))
     row = Delete("Transit_Switch", ts.uuid)
-    mesh.apply("remove a transit switch", *(() if force else (seen,)), row)
+    _apply(mesh, "remove a transit switch", *(() if force else (seen,)), row)
 
 
 def _refuse_last(ts: TransitSwitch, ic: Interconnect) -> None:
