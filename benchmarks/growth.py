@@ -14,22 +14,15 @@ from pathlib import Path
 from benchmarks.common import Report, say, spread, summary
 from benchmarks.hands import sessions
 from benchmarks.journal import read_since
-from benchmarks.mesh import BenchLab, cpu_s, rss_mb, running
+from benchmarks.mesh import BenchLab, cpu_s, rss_mb, running, subnet_documents
 from ovnmesh.host import netns
 from ovnmesh.host.process import command_line, wait_until
 from ovnmesh.lab import daemons
-from ovnmesh.lab.manifests import parse_manifests
 from ovnmesh.lab.spec import LabSpec, parse_spec
 from ovnmesh.lab.topology import ROUTER, Site
 
 SIZES = (2, 5, 10)
 IDLE_S = 20.0
-_MANIFEST = """\
-apiVersion: kubeovn.io/v1
-kind: Subnet
-metadata: {{name: {name}}}
-spec: {{cidrBlock: {cidr}}}
-"""
 
 
 def run(quick: bool) -> Report:
@@ -123,7 +116,7 @@ def _subnet(lab: BenchLab, number: int) -> float:
     """Milliseconds from a Subnet's port in the first site's NB to its route in all others'."""
     here, others = lab.sites[0], lab.sites[1:]
     cidr = f"10.{150 + number}.0.0/24"
-    documents = parse_manifests(_MANIFEST.format(name=f"g{number}", cidr=cidr), "benchmark")
+    documents = subnet_documents(f"g{number}", cidr)
     prefix, offsets = cidr.removesuffix("0/24"), _sizes(lab)
     lab.runner.apply(here.name, documents)
     time.sleep(1)

@@ -14,12 +14,11 @@ from collections.abc import Callable
 from benchmarks.common import Report, say, spread, summary
 from benchmarks.hands import HANDS, ByHand, Hand, Ovnmesh, wait_bfd
 from benchmarks.journal import Transaction, read_since
-from benchmarks.mesh import BenchLab
+from benchmarks.mesh import BenchLab, subnet_documents
 from benchmarks.traffic import against, both_ways, cell, outage, record, watch
 from ovnmesh.host.process import wait_until
 from ovnmesh.icdb.files import IC_NB, IC_SB
 from ovnmesh.lab import daemons
-from ovnmesh.lab.manifests import parse_manifests
 from ovnmesh.lab.spec import LabSpec, parse_spec
 from ovnmesh.lab.topology import ROUTER
 
@@ -36,12 +35,6 @@ SINGLE = "single ic-db killed and started: change propagates after"
 SERVED = ", counted from when they serve again"
 TRAFFIC = "traffic lost in all of these but the cut"
 
-_MANIFEST = """\
-apiVersion: kubeovn.io/v1
-kind: Subnet
-metadata: {{name: {name}}}
-spec: {{cidrBlock: {cidr}}}
-"""
 
 Figures = dict[str, list[float]]
 
@@ -123,7 +116,7 @@ def _propagation(lab: BenchLab, figures: Figures, name: str, event: Callable[[],
     here, there = lab.sites[:2]
     number = 100 + sum(len(values) for values in figures.values()) % 100
     cidr = f"10.{number}.0.0/24"
-    documents = parse_manifests(_MANIFEST.format(name=f"late{number}", cidr=cidr), "benchmark")
+    documents = subnet_documents(f"late{number}", cidr)
     file = there.directory / "nb.db"
     offset = file.stat().st_size
     began, served = 0.0, None

@@ -19,12 +19,19 @@ import yaml
 from ovnmesh import ovn_keys as keys
 from ovnmesh.host.process import run, wait_until
 from ovnmesh.lab import daemons, objects, teardown
-from ovnmesh.lab.manifests import first_manifests
+from ovnmesh.lab.manifests import Manifest, first_manifests, parse_manifests
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import LabSpec, parse_spec
 from ovnmesh.lab.topology import ROUTER, Site
 
 LOOK_S = 0.05
+
+
+def subnet_documents(name: str, cidr: str) -> tuple[Manifest, ...]:
+    """A Subnet of Kube-OVN as `LabRunner.apply` takes it."""
+    spec = {"cidrBlock": cidr}
+    subnet = {"apiVersion": "kubeovn.io/v1", "kind": "Subnet", "metadata": {"name": name}}
+    return tuple(parse_manifests(yaml.safe_dump(subnet | {"spec": spec}), "benchmark"))
 
 
 class BenchLab:

@@ -10,18 +10,10 @@ import time
 from benchmarks import manual_steps
 from benchmarks.common import Report, ratio, say, spread, summary
 from benchmarks.journal import Transaction, read_since
-from benchmarks.mesh import BenchLab, bench_lab
+from benchmarks.mesh import BenchLab, bench_lab, subnet_documents
 from ovnmesh.host.process import wait_until
 from ovnmesh.lab import daemons
-from ovnmesh.lab.manifests import parse_manifests
 from ovnmesh.lab.topology import ROUTER
-
-_MANIFEST = """\
-apiVersion: kubeovn.io/v1
-kind: Subnet
-metadata: {{name: {name}}}
-spec: {{cidrBlock: {cidr}}}
-"""
 
 
 def run(quick: bool) -> Report:
@@ -70,7 +62,7 @@ def _one(lab: BenchLab, name: str, cidr: str) -> float:
     here, there = lab.sites[0], lab.sites[1]
     files = [site.directory / "nb.db" for site in (here, there)]
     offsets = [file.stat().st_size for file in files]
-    documents = parse_manifests(_MANIFEST.format(name=name, cidr=cidr), "benchmark")
+    documents = subnet_documents(name, cidr)
     lab.runner.apply(here.name, documents)
     prefix = cidr.removesuffix("0/24")
     # One look after a while: a look takes a core from what is measured.

@@ -7,15 +7,20 @@ from meshlab import MeshLab, eventually
 
 def sessions(lab: MeshLab, site: str, node: str) -> list[bool]:
     """Whether each BFD session of a node is up."""
+    return ["state=up" in line for line in column(lab, site, node, "bfd_status")]
+
+
+def column(lab: MeshLab, site: str, node: str, name: str) -> list[str]:
+    """A column of a node's interfaces that run BFD, one line each."""
     socket = lab.runner.lab.site(site).node(node).db_socket
-    command = ["ovs-vsctl", f"--db=unix:{socket}", "--bare", "--columns=bfd_status"]
+    command = ["ovs-vsctl", f"--db=unix:{socket}", "--bare", f"--columns={name}"]
     out = subprocess.run(
         [*command, "find", "Interface", "bfd:enable=true"],
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    return ["state=up" in line for line in out.splitlines() if line.strip()]
+    return [line for line in out.splitlines() if line.strip()]
 
 
 def wait_for_bfd(lab: MeshLab, timeout_s: float = 15.0) -> None:

@@ -1,6 +1,7 @@
 """Private ovsdb-servers with OVN's own schemas, and waiting on conditions."""
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -30,13 +31,20 @@ class Server:
         subprocess.run(["ovsdb-tool", "create", self.file, SCHEMAS[db]], check=True)
 
     def listen(self) -> int:
-        """Also listen on a free TCP port of the loopback address; returns the port."""
+        """Also listen on a free TCP port of the loopback address; returns the port.
+
+        ovsdb-server answers before it listens, so its log is what says that it does.
+        """
+        log = self.folder / f"{self.db.name}.log"
+        before = log.stat().st_size
         appctl = ["ovs-appctl", "-t", f"{self.folder}/{self.db.name}.ctl"]
         subprocess.run([*appctl, "ovsdb-server/add-remote", "ptcp:0:127.0.0.1"], check=True)
-        log = subprocess.run(["ss", "-Hltnp"], check=True, capture_output=True, text=True).stdout
-        assert self._process is not None
-        mine = next(line for line in log.splitlines() if f"pid={self._process.pid}," in line)
-        return int(mine.split()[3].rsplit(":", 1)[1])
+
+        def said() -> list[str]:
+            return re.findall(r"listening on port (\d+)\n", log.read_text()[before:])
+
+        wait_for(said, what=lambda: log.read_text()[before:])
+        return int(said()[-1])
 
     def start(self) -> None:
         self._process = subprocess.Popen(
@@ -46,6 +54,7 @@ class Server:
                 f"--remote=p{self.remote}",
                 f"--unixctl={self.folder}/{self.db.name}.ctl",
                 "-vconsole:off",
+                f"--log-file={self.folder}/{self.db.name}.log",
             ]
         )
         wait_for(lambda: self.socket.exists() and (self.folder / f"{self.db.name}.ctl").exists())

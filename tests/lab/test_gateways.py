@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bfd_sessions import sessions, wait_for_bfd
+from bfd_sessions import column, sessions, wait_for_bfd
 from meshlab import MeshLab, eventually, lossless_test, steady
 from ovnmesh.lab import teardown
 from ovnmesh.lab.ping import PingResult
@@ -174,15 +174,8 @@ def test_a_gateway_without_a_path_gives_way_to_one_that_has(three: MeshLab) -> N
 @steady
 def test_bfd_timers_follow_the_configuration(three: MeshLab) -> None:
     def timer() -> set[str]:
-        folder = three.runner.lab.site("az1").node("az1-gw").directory
-        command = ["ovs-vsctl", f"--db=unix:{folder}/db.sock", "--bare", "--columns=bfd"]
-        out = subprocess.run(
-            [*command, "find", "Interface", "bfd:enable=true"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        return {word for line in out.splitlines() for word in line.split() if "min_rx" in word}
+        lines = column(three, "az1", "az1-gw", "bfd")
+        return {word for line in lines for word in line.split() if "min_rx" in word}
 
     eventually(lambda: timer() == {"min_rx=100"})
     with three.lossless():
