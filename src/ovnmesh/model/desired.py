@@ -38,6 +38,22 @@ class GatewayPolicy:
     mtu_bytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A logical router of the site that is to be connected.
+
+    Attributes:
+        name: its name in the northbound database, such as ``ovn-cluster`` or ``neutron-<id>``.
+        label: what its ports are named after: ``lrp-<label>-<ts>`` and ``lsp-<ts>-<label>``; ""
+            for names after the availability zone, ``<az>-<ts>`` and ``<ts>-<az>``.
+        transit_switches: the only ones it may use; empty for whichever it is given.
+    """
+
+    name: str
+    label: str = ""
+    transit_switches: tuple[str, ...] = ()
+
+
 #: What the documents describe.
 DEFAULT_POLICY = GatewayPolicy()
 

@@ -7,12 +7,13 @@ tests/unit/provider_contract.py.
 """
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from ovnmesh.config import InterconnectConfig, Node, Subnet
+from ovnmesh.config import InterconnectConfig, Network, Node, Subnet
 from ovnmesh.errors import Problem
+from ovnmesh.model.desired import Router
 from ovnmesh.model.report import PassReport
 
 
@@ -25,6 +26,8 @@ class ProviderState:
         config_present: whether the document exists at all (missing is not "leave").
         subnets: subnets of the cluster, ordered by name.
         nodes: nodes of the cluster, ordered by name.
+        routers: logical routers to connect; empty for the one the controller was told of.
+        denied: further networks never to be advertised or learned, each with the reason.
         problems: everything wrong with the documents; non-empty means "keep the last good state".
     """
 
@@ -33,6 +36,8 @@ class ProviderState:
     subnets: tuple[Subnet, ...]
     nodes: tuple[Node, ...]
     problems: tuple[Problem, ...]
+    routers: tuple[Router, ...] = ()
+    denied: Mapping[Network, str] = field(default_factory=dict)
 
 
 class Provider(Protocol):
