@@ -24,13 +24,11 @@ class LogicalRouter:
         wish: what is asked of it.
         uuid: "" if the northbound database has no such router.
         enabled: whether it routes at all (ovn-nb(5), Logical_Router.enabled).
-        routes: UUIDs of its static routes, learned ones too; None where they are not replicated.
     """
 
     wish: Router
     uuid: str
     enabled: bool = True
-    routes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,6 @@ class StaticRoute:
     Attributes:
         policy: "dst-ip", "src-ip", or "" which means dst-ip (ovn-nb(5)).
         origin: "connected" or "static" for learned routes, "" for others.
-        router: UUID of the router that has it; "" if it is the only one.
     """
 
     uuid: str
@@ -125,7 +122,6 @@ class StaticRoute:
     policy: str
     origin: str
     learned: bool
-    router: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,9 +258,10 @@ class Northbound:
         """The router of that name, None if the database does not have it."""
         return next((r for r in self.routers if r.wish.name == name and r.uuid), None)
 
-    def router_uuids(self) -> tuple[str, ...]:
-        """UUIDs of the routers that are there."""
-        return tuple(router.uuid for router in self.routers if router.uuid)
+    @property
+    def shared(self) -> bool:
+        """Whether the database has routers of others too, as OpenStack's does."""
+        return any(router.wish.label for router in self.routers)
 
     def lrp_by_name(self, name: str) -> RouterPort | None:
         """The router port of that name, if a router of the site has it."""

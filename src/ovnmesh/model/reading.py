@@ -104,7 +104,17 @@ def observe_northbound(
             if mapping(row, "external_ids").get(keys.OWNER) == global_uuid
         ),
         bfd=_bfd_group(snapshot, global_uuid),
-        static_routes=_static_routes(snapshot.get("Logical_Router_Static_Route", {}), routers),
+        static_routes=tuple(
+            StaticRoute(
+                uuid,
+                text(row, "ip_prefix"),
+                text(row, "nexthop"),
+                text(row, "policy"),
+                mapping(row, "options").get("origin", ""),
+                keys.LEARNED_ROUTE in mapping(row, "external_ids"),
+            )
+            for uuid, row in snapshot.get("Logical_Router_Static_Route", {}).items()
+        ),
     )
 
 
@@ -112,27 +122,7 @@ def _logical_router(wish: Router, rows: Table) -> LogicalRouter:
     uuid, row = _by_name(rows, wish.name)
     # An optional column: routers without a value are enabled (ovn-nb(5)).
     enabled = row.get("enabled", True) not in (False, frozenset({False}))
-    routes = strings(row, "static_routes") if "static_routes" in row else None
-    return LogicalRouter(wish, uuid, enabled, routes)
-
-
-def _static_routes(rows: Table, routers: Sequence[LogicalRouter]) -> tuple[StaticRoute, ...]:
-    """The routers' routes; where it is not known which those are, all of the database."""
-    known = all(router.routes is not None for router in routers if router.uuid)
-    owners = {uuid: router.uuid for router in routers for uuid in router.routes or ()}
-    return tuple(
-        StaticRoute(
-            uuid,
-            text(row, "ip_prefix"),
-            text(row, "nexthop"),
-            text(row, "policy"),
-            mapping(row, "options").get("origin", ""),
-            keys.LEARNED_ROUTE in mapping(row, "external_ids"),
-            owners.get(uuid, ""),
-        )
-        for uuid, row in rows.items()
-        if uuid in owners or not known
-    )
+    return LogicalRouter(wish, uuid, enabled)
 
 
 def _bfd_group(snapshot: Snapshot, owner: str) -> BfdGroup:
