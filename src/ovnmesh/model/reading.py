@@ -16,6 +16,7 @@ from ovnmesh.model.observed import (
     IcRoute,
     Interconnect,
     LogicalSwitch,
+    Nat,
     Northbound,
     Policy,
     RouterPort,
@@ -85,6 +86,8 @@ def observe_northbound(snapshot: Snapshot, router: str) -> Northbound:
             if mapping(row, "external_ids").get(keys.OWNER) == global_uuid
         ),
         bfd=_bfd_group(snapshot, global_uuid),
+        nats=_nats(snapshot.get("NAT", {}), [router_row]),
+        load_balanced=bool(strings(router_row, "load_balancer")),
         static_routes=tuple(
             StaticRoute(
                 uuid,
@@ -96,6 +99,16 @@ def observe_northbound(snapshot: Snapshot, router: str) -> Northbound:
             )
             for uuid, row in snapshot.get("Logical_Router_Static_Route", {}).items()
         ),
+    )
+
+
+def _nats(rows: Table, routers: Iterable[Row]) -> tuple[Nat, ...]:
+    """The routers' NAT rules without a gateway port."""
+    ours = {uuid for router in routers for uuid in strings(router, "nat")}
+    return tuple(
+        Nat(uuid, text(row, "external_ip"))
+        for uuid, row in sorted(rows.items())
+        if uuid in ours and not strings(row, "gateway_port")
     )
 
 
@@ -223,6 +236,7 @@ def _router_port(uuid: str, row: Row) -> RouterPort:
         strings(row, "gateway_chassis"),
         mapping(row, "external_ids"),
         mapping(row, "options"),
+        ha_chassis_group=text(row, "ha_chassis_group"),
     )
 
 
