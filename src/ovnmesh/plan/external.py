@@ -130,9 +130,8 @@ def _check_nat(
                 "nat-without-external-port",
                 _title(nats),
                 f"the router has NAT rules ({_title(nats)}) and no gateway port to an external "
-                "network, so OVN applies them to the traffic with other sites. Expected: a gateway "
-                "port for them, or no rules: ovn-nbctl lr-nat-del",
-                Severity.WARNING,
+                "network, so OVN applies them to the traffic with other sites, which is lost. "
+                "Expected: a gateway port in their network, or no rules: ovn-nbctl lr-nat-del",
             ),
         )
     networks = [prefix for port in ports for prefix in port.prefixes]
