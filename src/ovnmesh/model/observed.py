@@ -43,6 +43,12 @@ class RouterPort:
     external_ids: Mapping[str, str]
     options: Mapping[str, str] = field(default_factory=dict)
     router: str = ""
+    ha_chassis_group: str = ""
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether it is bound to gateway chassis (ovn-nb(5), "Distributed Gateway Ports")."""
+        return bool(self.gateway_chassis or self.ha_chassis_group)
 
     @property
     def prefixes(self) -> tuple[Prefix, ...]:
@@ -80,6 +86,14 @@ class GatewayChassis:
     name: str
     chassis: str
     priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nat:
+    """A NAT rule of the site's router that names no gateway port; others are not replicated."""
+
+    uuid: str
+    external_ip: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +252,9 @@ class Northbound:
     bfd: BfdGroup = BfdGroup()
     static_routes: tuple[StaticRoute, ...] = ()
     """Learned ones are there only when asked for: they grow with the mesh (`ovsdb.schema`)."""
+    nats: tuple[Nat, ...] = ()
+    load_balanced: bool = False
+    """Whether the router itself has load balancers, as opposed to its switches."""
 
     @property
     def learned_routes(self) -> tuple[StaticRoute, ...]:

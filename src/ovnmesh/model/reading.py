@@ -18,6 +18,7 @@ from ovnmesh.model.observed import (
     Interconnect,
     LogicalRouter,
     LogicalSwitch,
+    Nat,
     Northbound,
     Policy,
     RouterPort,
@@ -47,6 +48,7 @@ def observe_northbound(
     wishes = {wish.name: wish for wish in (*recorded, *wanted)} or {router: Router(router)}
     rows = snapshot.get("Logical_Router", {})
     routers = tuple(_logical_router(wish, rows) for wish in wishes.values())
+    present = [rows[router.uuid] for router in routers if router.uuid]
     ports = snapshot.get("Logical_Router_Port", {})
     owners = {
         uuid: router.uuid
@@ -104,6 +106,8 @@ def observe_northbound(
             if mapping(row, "external_ids").get(keys.OWNER) == global_uuid
         ),
         bfd=_bfd_group(snapshot, global_uuid),
+        nats=_nats(snapshot.get("NAT", {}), present),
+        load_balanced=any(strings(row, "load_balancer") for row in present),
         static_routes=tuple(
             StaticRoute(
                 uuid,
@@ -123,6 +127,16 @@ def _logical_router(wish: Router, rows: Table) -> LogicalRouter:
     # An optional column: routers without a value are enabled (ovn-nb(5)).
     enabled = row.get("enabled", True) not in (False, frozenset({False}))
     return LogicalRouter(wish, uuid, enabled)
+
+
+def _nats(rows: Table, routers: Iterable[Row]) -> tuple[Nat, ...]:
+    """The routers' NAT rules without a gateway port."""
+    ours = {uuid for router in routers for uuid in strings(router, "nat")}
+    return tuple(
+        Nat(uuid, text(row, "external_ip"))
+        for uuid, row in sorted(rows.items())
+        if uuid in ours and not strings(row, "gateway_port")
+    )
 
 
 def _bfd_group(snapshot: Snapshot, owner: str) -> BfdGroup:
@@ -251,6 +265,7 @@ def _router_port(uuid: str, row: Row, router: str) -> RouterPort:
         mapping(row, "external_ids"),
         mapping(row, "options"),
         router,
+        ha_chassis_group=text(row, "ha_chassis_group"),
     )
 
 

@@ -31,11 +31,15 @@ class View:
     conditions: Mapping[str, Condition] = field(default_factory=lambda: MappingProxyType({}))
 
 
-_PORT = ("name", "mac", "networks", "gateway_chassis", "external_ids", "options")
+_PORT = (
+    *("name", "mac", "networks", "gateway_chassis", "ha_chassis_group"),
+    *("external_ids", "options"),
+)
 _SWITCH_PORT = ("name", "type", "addresses", "options", "external_ids")
 _NB_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "NB_Global": ("name", "options", "external_ids"),
-    "Logical_Router": ("name", "ports", "enabled"),
+    "Logical_Router": ("name", "ports", "enabled", "nat", "load_balancer"),
+    "NAT": ("external_ip", "gateway_port"),
     "Logical_Router_Port": _PORT,
     "Gateway_Chassis": ("name", "chassis_name", "priority"),
     "HA_Chassis_Group": ("name", "ha_chassis", "external_ids"),
@@ -60,6 +64,8 @@ OWN_ROUTES: Condition = (
     ("options", "includes", ("map", (("ecmp_symmetric_reply", "true"),))),
     ("options", "includes", ("map", (("ecmp_symmetric_reply", "false"),))),
 )
+#: NAT rules whose gateway port OVN has to find out. Neutron always names one, Kube-OVN never.
+WITHOUT_GATEWAY_PORT: Condition = (("gateway_port", "==", ("set", ())),)
 #: Routes that ovn-ic learned: they grow with the mesh, and are read only to leave it, and to look
 #: for those that ovn-ic has left behind.
 LEARNED_ROUTES: Condition = (
@@ -75,6 +81,7 @@ def northbound(router: str) -> View:
         _NB_COLUMNS,
         {
             "Logical_Router": (("name", "==", router),),
+            "NAT": WITHOUT_GATEWAY_PORT,
             "HA_Chassis_Group": NOTHING,
             "HA_Chassis": NOTHING,
             "Logical_Switch": NOTHING,

@@ -31,6 +31,7 @@ from ovnmesh.plan.claims import (
     plan_release_switch,
 )
 from ovnmesh.plan.conflicts import Conflicts, resolve_conflicts
+from ovnmesh.plan.external import decide_external
 from ovnmesh.plan.gateways import (
     Gateways,
     decide_gateways,
@@ -99,9 +100,10 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
     stages = decide_stages(desired.az_name, observed, attachments.routers, ages)
     endpoints, address_findings = _endpoints(desired, observed, attachments, stages)
     manual = manual_routes(observed)
-    conflicts = _conflicts(desired, observed, manual)
+    external = decide_external(desired, observed)
+    conflicts = _conflicts(desired, observed, {**external.denied, **manual})
     deniable, manual_findings = split_manual(observed, manual)
-    denied = _denied(desired, observed, conflicts, deniable)
+    denied = _denied(desired, observed, conflicts, (*external.denied, *deniable))
     gateways = decide_gateways(desired, observed, ages)
     capabilities = nb.capabilities
     batches = [
@@ -147,6 +149,7 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
             *address_findings,
             *gateways.findings,
             *conflicts.findings,
+            *external.findings,
             *(check_mtu(gateways.marked, observed) if desired.gateways.mtu_bytes is None else ()),
             *(manual_findings if desired.auto_route else ()),
             *check_deny_list([p for p in denied if p not in LINK_LOCAL], capabilities),
@@ -225,7 +228,7 @@ def _endpoints(
     return endpoints, tuple(findings)
 
 
-def _conflicts(desired: Desired, observed: Observed, transit: Mapping[Prefix, str]) -> Conflicts:
+def _conflicts(desired: Desired, observed: Observed, withheld: Mapping[Prefix, str]) -> Conflicts:
     if not desired.auto_route:
         return Conflicts({}, frozenset(), ())
     nb = observed.nb
@@ -245,13 +248,13 @@ def _conflicts(desired: Desired, observed: Observed, transit: Mapping[Prefix, st
     if not nb.shared:
         local |= {
             prefix for prefix, hop in written_routes(nb) if any(net.contains(hop) for net in local)
-        } - set(transit)
-    ignored = {*desired.denied, *transit}
+        } - set(withheld)
+    ignored = {*desired.denied, *withheld}
     return resolve_conflicts(desired.az_name, local | desired.local, ignored, observed.ic, nb.name)
 
 
 def _denied(
-    desired: Desired, observed: Observed, conflicts: Conflicts, manual: tuple[Prefix, ...]
+    desired: Desired, observed: Observed, conflicts: Conflicts, withheld: tuple[Prefix, ...]
 ) -> tuple[Prefix, ...]:
     capabilities = observed.nb.capabilities
     # OVN itself never advertises link-local prefixes; where naming one would block all of IPv6,
@@ -259,7 +262,7 @@ def _denied(
     link_local = [p for p in LINK_LOCAL if p.version == 4 or not capabilities.denylist_breaks_ipv6]
     found = original_deny_list(observed.nb).split(",")
     original = [p for text in found if (p := try_parse_prefix(text.strip())) is not None]
-    return minimal([*link_local, *desired.denied, *manual, *conflicts.denied, *original])
+    return minimal([*link_local, *desired.denied, *withheld, *conflicts.denied, *original])
 
 
 def _plan_global(
