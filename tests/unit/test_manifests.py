@@ -20,7 +20,7 @@ from provider_contract import (
 
 from ovnmesh.config import InterconnectConfig
 from ovnmesh.errors import ProviderError
-from ovnmesh.providers import manifests
+from ovnmesh.providers import folders
 from ovnmesh.providers.manifests import ManifestsProvider
 from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES
 
@@ -28,8 +28,8 @@ from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES
 @pytest.fixture(autouse=True)
 def _short_intervals(monkeypatch):
     """What takes a second in production takes less here; nothing else changes."""
-    monkeypatch.setattr(manifests, "_RETRY_S", 0.05)
-    monkeypatch.setattr(manifests, "_LOOK_UP_S", 0.05)
+    monkeypatch.setattr(folders, "_RETRY_S", 0.05)
+    monkeypatch.setattr(folders, "_LOOK_UP_S", 0.05)
 
 
 class FolderHarness:
