@@ -11,7 +11,7 @@ import yaml
 from provider_contract import (
     CONFIG,
     PARSED_CONFIG,
-    ProviderContract,
+    ClusterContract,
     config_with,
     node,
     subnet,
@@ -58,7 +58,7 @@ class FolderHarness:
         self.folder.with_name("away").rename(self.folder)
 
 
-class TestManifestsContract(ProviderContract):
+class TestManifestsContract(ClusterContract):
     @pytest.fixture
     def harness(self, tmp_path):
         return FolderHarness(tmp_path / "site")
