@@ -1,8 +1,9 @@
 """Which tables, columns and rows we replicate, per database.
 
 Called by `ovsdb.database`. Only what the planner needs: memory and CPU of an idle controller grow
-with what is named here. Never Logical_Router.static_routes or .policies: those columns grow with
-the cloud and are written with mutations only. Must not open connections.
+with what is named here. Not Logical_Router.policies: that column grows with the cloud and is
+written with mutations only; .static_routes likewise, but for databases that others share, where
+nothing else tells our routers' routes from theirs. Must not open connections.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,7 @@ _PORT = ("name", "mac", "networks", "gateway_chassis", "external_ids", "options"
 _SWITCH_PORT = ("name", "type", "addresses", "options", "external_ids")
 _NB_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "NB_Global": ("name", "options", "external_ids"),
-    "Logical_Router": ("name", "ports"),
+    "Logical_Router": ("name", "ports", "enabled"),
     "Logical_Router_Port": _PORT,
     "Gateway_Chassis": ("name", "chassis_name", "priority"),
     "HA_Chassis_Group": ("name", "ha_chassis", "external_ids"),
@@ -68,11 +69,19 @@ LEARNED_ROUTES: Condition = (
 )
 
 
-def northbound(router: str) -> View:
-    """The controller's northbound view: the router's ports and routes, nothing learned."""
+def northbound(router: str, *, shared: bool = False) -> View:
+    """The controller's northbound view: the router's ports and routes, nothing learned.
+
+    Args:
+        router: name of the cluster's router.
+        shared: the database has routers of others too, so that each route's router must be known.
+    """
+    columns = dict(_NB_COLUMNS)
+    if shared:
+        columns["Logical_Router"] = (*columns["Logical_Router"], "static_routes")
     return View(
         Db.NB,
-        _NB_COLUMNS,
+        columns,
         {
             "Logical_Router": (("name", "==", router),),
             "HA_Chassis_Group": NOTHING,
@@ -86,17 +95,19 @@ def northbound(router: str) -> View:
 
 
 def transit_conditions(
-    switches: Iterable[str], ports: Iterable[str], owner: tuple[str, str]
+    routers: Iterable[str], switches: Iterable[str], ports: Iterable[str], owner: tuple[str, str]
 ) -> Mapping[str, Condition]:
     """Northbound conditions once the transit switches are known.
 
     Args:
+        routers: names of the routers to connect.
         switches: names of the transit switches.
         ports: names our switch ports have or may have.
         owner: key and value of the tag on rows of ours.
     """
     tagged = ("external_ids", "includes", ("map", (owner,)))
     return {
+        "Logical_Router": tuple(("name", "==", name) for name in sorted(routers)),
         "HA_Chassis_Group": (tagged,),
         "HA_Chassis": (tagged,),
         "Logical_Switch": (tagged, *(("name", "==", name) for name in sorted(switches))),

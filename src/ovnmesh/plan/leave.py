@@ -87,9 +87,11 @@ def _disconnect(observed: Observed) -> tuple[Operation, ...]:
         Delete(
             "Logical_Router_Static_Route",
             route.uuid,
-            Parent("Logical_Router", Uuid(nb.router_uuid), "static_routes"),
+            Parent("Logical_Router", Uuid(router), "static_routes"),
         )
         for route in nb.learned_routes
+        # Where it is not known which router has a route, the others do not mind.
+        for router in ([route.router] if route.router else nb.router_uuids())
     ]
     for ts in sorted(nb.served_switches()):
         operations += plan_port_removal(nb, ts)

@@ -53,11 +53,13 @@ def plan_route_add(observed: Observed, prefix: Prefix, az: str) -> Batch | None:
     """
     have = _routes(observed, prefix)
     operations: list[Operation] = []
-    for address in sorted(next_hops(observed, az, prefix.version).values()):
-        if address in have:
+    hops = next_hops(observed, az, prefix.version)
+    for ts, address in sorted(hops.items(), key=lambda hop: hop[1]):
+        port = observed.nb.transit_lrp(ts, observed.nb.name)
+        if address in have or port is None:
             continue
         row: dict[str, Content] = {"ip_prefix": str(prefix), "nexthop": address}
-        parent = Parent("Logical_Router", Uuid(observed.nb.router_uuid), "static_routes")
+        parent = Parent("Logical_Router", Uuid(port.router), "static_routes")
         operations.append(Insert(TABLE, row, f"route_{len(operations)}", parent))
     return Batch(Db.NB, tuple(operations), "add a manual route") if operations else None
 
@@ -69,9 +71,9 @@ def plan_route_delete(observed: Observed, prefix: Prefix, az: str) -> Batch | No
         ConfigError: the AZ has no address there.
     """
     hops = set(next_hops(observed, az, prefix.version).values())
-    parent = Parent("Logical_Router", Uuid(observed.nb.router_uuid), "static_routes")
     operations = tuple(
-        Delete(TABLE, uuid, parent)
+        Delete(TABLE, uuid, Parent("Logical_Router", Uuid(router), "static_routes"))
+        for router in observed.nb.router_uuids()
         for address, uuid in sorted(_routes(observed, prefix).items())
         if address in hops
     )

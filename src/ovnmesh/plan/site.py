@@ -31,8 +31,14 @@ from ovnmesh.plan.claims import (
     plan_release_switch,
 )
 from ovnmesh.plan.conflicts import Conflicts, resolve_conflicts
-from ovnmesh.plan.gateways import Gateways, decide_gateways, plan_gateway_chassis
+from ovnmesh.plan.gateways import (
+    Gateways,
+    decide_gateways,
+    plan_gateway_chassis,
+    resolve_gateways,
+)
 from ovnmesh.plan.identity import plan_identity, plan_seed, renames
+from ovnmesh.plan.learned import plan_surplus
 from ovnmesh.plan.mtu import check_mtu, gateway_mtu, plan_mtu_claims
 from ovnmesh.plan.northbound import (
     check_deny_list,
@@ -43,6 +49,7 @@ from ovnmesh.plan.northbound import (
 from ovnmesh.plan.operations import Batch, Db, MergeKeys, Operation
 from ovnmesh.plan.pending import Ages, Waits
 from ovnmesh.plan.ports import awaits_key, plan_port_removal, plan_ports
+from ovnmesh.plan.routers import Attachments, decide_attachments
 from ovnmesh.plan.transit import SETTLE_S, Stages, decide_stages, park
 
 
@@ -85,8 +92,10 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
         # ovn-ic that finds no transit switches would delete the site's: it must not run then.
         safe = bool(nb.transit_lrps()) and blocker.code != "ic-empty"
         return Plan(findings=(blocker,), run_ovn_ic=safe, refused=True)
-    stages = decide_stages(desired.az_name, observed, ages)
-    endpoints, address_findings = _endpoints(desired, observed, stages)
+    desired = resolve_gateways(desired, observed.sb)
+    attachments = decide_attachments(desired, observed)
+    stages = decide_stages(desired.az_name, observed, attachments.routers, ages)
+    endpoints, address_findings = _endpoints(desired, observed, attachments, stages)
     manual = _manual_routes(observed)
     conflicts = _conflicts(desired, observed, manual)
     deniable, manual_findings = _split_manual(observed, manual)
@@ -100,17 +109,22 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
                 *plan_az_claim(desired.az_name, observed),
                 *plan_address_claims(endpoints, observed),
                 *plan_mtu_claims(endpoints, gateways.marked, observed),
-                *_plan_releases(stages, observed),
+                *_plan_releases(attachments, stages, observed),
             ),
             "claim name and addresses",
         ),
-        Batch(Db.IC_SB, plan_identity(desired.az_name, observed), "rename the availability zone"),
+        Batch(
+            Db.IC_SB,
+            plan_identity(desired.az_name, attachments.by_switch, observed),
+            "rename the availability zone",
+        ),
         Batch(Db.IC_SB, _plan_seed(desired.az_name, observed), "bring the tunnel keys in use"),
         Batch(
             Db.NB,
             (
                 *_plan_global(desired, observed, denied, gateways),
-                *_plan_transit(desired, observed, endpoints, gateways, stages),
+                *_plan_transit(desired, observed, endpoints, gateways, (attachments, stages)),
+                *plan_surplus(observed),
                 *plan_bfd(gateways.candidates, observed),
             ),
             "name, routes and transit ports",
@@ -120,6 +134,7 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
     return Plan(
         batches=tuple(batch for batch in batches if batch.operations),
         findings=(
+            *attachments.findings,
             *address_findings,
             *gateways.findings,
             *conflicts.findings,
@@ -129,7 +144,9 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
         ),
         pause_ovn_ic=renames(desired.az_name, observed),
         waiting=tuple(
-            ts for ts in endpoints if ts not in nb.switches or awaits_key(nb, desired.az_name, ts)
+            ts
+            for ts in endpoints
+            if ts not in nb.switches or awaits_key(nb, attachments.by_switch[ts])
         ),
         pending={**gateways.pending, **dict.fromkeys(stages.ripe, SETTLE_S)},
     )
@@ -137,13 +154,8 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
 
 def _check_preconditions(desired: Desired, observed: Observed) -> Finding | None:
     nb, ic = observed.nb, observed.ic
-    if not nb.router_uuid:
-        return Finding(
-            "router-missing",
-            "router",
-            "the northbound database has no logical router of the configured name; expected the "
-            "cluster's router. Check --router, or wait until the cluster's network is up.",
-        )
+    if not nb.router_uuids() and keys.SITE_RECORD not in nb.external_ids:
+        return decide_attachments(desired, observed).findings[0]
     if not ic.global_uuid:
         return Finding(
             "ic-empty",
@@ -168,13 +180,13 @@ def _own_names(desired: Desired, observed: Observed) -> tuple[str, str]:
 
 
 def _endpoints(
-    desired: Desired, observed: Observed, stages: Stages
+    desired: Desired, observed: Observed, attachments: Attachments, stages: Stages
 ) -> tuple[Mapping[str, Endpoint], tuple[Finding, ...]]:
     nb, ic = observed.nb, observed.ic
     endpoints: dict[str, Endpoint] = {}
     findings: list[Finding] = []
     for name, ts in ic.transit_switches.items():
-        if name in stages.leaving:
+        if name in stages.leaving or name not in attachments.by_switch:
             continue
         current = nb.transit_lrp(name, desired.az_name)
         taken = taken_by_others(nb.site_id, _own_names(desired, observed), ts, ic)
@@ -306,7 +318,7 @@ def _plan_global(
     options |= {keys.GATEWAYS: ",".join(gateways.marked)} | _bfd_options(desired.gateways)
     options |= {key: ",".join(map(str, denied)) for key in deny_keys(capabilities)}
     adopted = any(
-        nb.lrp_by_name(keys.lrp_name(nb.name or desired.az_name, ts)) is not None
+        nb.transit_lrp(ts, nb.name or desired.az_name) is not None
         for ts in observed.ic.transit_switches
     )
     records = {
@@ -329,35 +341,46 @@ def _plan_transit(
     observed: Observed,
     endpoints: Mapping[str, Endpoint],
     gateways: Gateways,
-    stages: Stages,
+    places: tuple[Attachments, Stages],
 ) -> tuple[Operation, ...]:
-    nb, az = observed.nb, desired.az_name
+    nb, (attachments, stages) = observed.nb, places
+    moved = {
+        port.transit_switch
+        for port in nb.transit_lrps()
+        if attachments.routers.get(port.transit_switch) != port.router
+    }
     operations: list[Operation] = []
     for ts, endpoint in endpoints.items():
-        if ts not in nb.switches:
-            continue  # ovn-ic makes the switch; the next pass connects it
+        if ts not in nb.switches or ts in moved:
+            continue  # ovn-ic makes the switch, or a port goes first; the next pass connects it
+        attachment = attachments.by_switch[ts]
         row = observed.ic.transit_switches[ts]
         options = gateway_mtu(desired.gateways.mtu_bytes, row, gateways.marked, observed)
         placed = park(endpoint) if ts in stages.parked else endpoint
-        changes, reference = plan_ports(nb, az, ts, placed, options)
+        changes, reference = plan_ports(nb, attachment, placed, options)
         operations += changes
         if reference is not None:
-            lrp = nb.transit_lrp(ts, az)
+            lrp = nb.transit_lrp(ts, desired.az_name)
             operations += plan_gateway_chassis(
-                gateways.ranked[ts], lrp, reference, keys.lrp_name(az, ts), observed
+                gateways.ranked[ts], lrp, reference, attachment.lrp, observed
             )
-    gone = nb.served_switches() - set(observed.ic.transit_switches) - set(nb.switches)
-    for ts in sorted(gone | (nb.served_switches() & stages.leaving)):
+    served = nb.served_switches()
+    gone = served - set(observed.ic.transit_switches) - set(nb.switches)
+    detached = (served & set(observed.ic.transit_switches)) - set(attachments.by_switch)
+    for ts in sorted(gone | detached | moved | (served & stages.leaving)):
         operations += plan_port_removal(nb, ts)
     return tuple(operations)
 
 
-def _plan_releases(stages: Stages, observed: Observed) -> tuple[Operation, ...]:
+def _plan_releases(
+    attachments: Attachments, stages: Stages, observed: Observed
+) -> tuple[Operation, ...]:
     """Give up claims on switches that we have left; the command that removes one waits for that."""
     nb, ic = observed.nb, observed.ic
+    unused = set(ic.transit_switches) - set(attachments.by_switch) - attachments.reserved
     return tuple(
         operation
-        for name in sorted(stages.leaving - nb.served_switches())
+        for name in sorted((stages.leaving | unused) - nb.served_switches())
         for operation in plan_release_switch(nb.site_id, ic.transit_switches[name])
     )
 
