@@ -21,9 +21,10 @@ from ovnmesh.errors import LabError
 from ovnmesh.host.process import in_netns
 from ovnmesh.lab import teardown
 from ovnmesh.lab.manifests import parse_manifests
+from ovnmesh.lab.openstack import install
 from ovnmesh.lab.ping import PingResult
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import LabSpec, parse_spec_text, uniform_spec, with_external
+from ovnmesh.lab.spec import LabSpec, parse_spec_text, uniform_spec, with_external, with_openstack
 
 app = typer.Typer(
     add_completion=False,
@@ -63,7 +64,7 @@ def _need_root() -> None:
 
 @app.command(epilog="Example: ovnmesh lab up --sites 2 --nodes 3 --pods 1")
 def up(
-    sites: Annotated[int | None, typer.Option(min=1, help="Number of sites. [default: 2]")] = None,
+    sites: Annotated[int | None, typer.Option(min=0, help="Number of sites. [default: 2]")] = None,
     nodes: Annotated[
         int | None, typer.Option(min=1, help="Nodes of each site. [default: 3]")
     ] = None,
@@ -99,6 +100,24 @@ def up(
         bool,
         typer.Option("--external", help="Give each site an external network, for SNAT and EIP."),
     ] = False,
+    openstack: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name of an OpenStack site to start as well; may be repeated, or hold commas. "
+            "Installs MariaDB and Neutron when first used."
+        ),
+    ] = None,
+    keystone: Annotated[
+        bool, typer.Option("--keystone", help="Give OpenStack sites a Keystone.")
+    ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=install.CACHE_VARIABLE,
+            help=f"Where OpenStack is installed. [default: {install.CACHE}]",
+            show_default=False,
+        ),
+    ] = None,
     directory: Directory = DIRECTORY,
 ) -> None:
     """Start a lab and wait until its sites are connected."""
@@ -119,8 +138,11 @@ def up(
         spec = spec.model_copy(update={"kubernetes": True})
     if external:
         spec = with_external(spec)
+    names = [name.strip() for value in openstack or () for name in value.split(",")]
+    if names or keystone:
+        spec = with_openstack(spec, names, keystone=keystone)
     with output.progress("lab up") as step:
-        runner = LabRunner.up(spec, directory, bare=bare, progress=step)
+        runner = LabRunner.up(spec, directory, bare=bare, progress=step, cache=cache)
     total_s = sum(runner.timings_s.values())
     phases = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in runner.timings_s.items())
     output.stderr().print(f"lab {runner.directory} is up in {total_s:.1f} s: {phases}")

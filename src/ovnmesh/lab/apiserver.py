@@ -166,9 +166,7 @@ def start_forward(site: Site) -> None:
         LabError: the address is taken.
     """
     assert site.api_address is not None, site.name
-    loopback.start_forward(
-        site, site.api_address, (API_PORT,), site.api_directory / "forward.log"
-    )
+    loopback.start_forward(site, site.api_address, (API_PORT,), site.api_directory / "forward.log")
 
 
 def wait_ready(site: Site, child: "subprocess.Popen[bytes] | None" = None) -> None:

@@ -49,6 +49,6 @@ def start_forward(site: Site, address: IPv4Address, ports: Sequence[int], log: P
             )
     except OSError as exc:
         raise LabError(
-            f"site {site.name}: cannot listen on {address}, TCP port {' or '.join(map(str, ports))}: "
-            f"{exc}; expected it to be free; see who has it with: ss -ltnp"
+            f"site {site.name}: cannot listen on {address}, TCP ports {list(ports)}: {exc}; "
+            "expected them to be free; see who has them with: ss -ltnp"
         ) from exc

@@ -26,6 +26,7 @@ from ovnmesh.lab import (
 )
 from ovnmesh.lab.boot import Progress
 from ovnmesh.lab.layout import compute_lab, compute_pod
+from ovnmesh.lab.openstack import install
 from ovnmesh.lab.ping import PingResult, PingTrain, ping_count
 from ovnmesh.lab.spec import LabSpec
 from ovnmesh.lab.state import (
@@ -84,6 +85,7 @@ class LabRunner:
         *,
         bare: bool = False,
         progress: Progress = lambda _: None,
+        cache: Path | None = None,
     ) -> "LabRunner":
         """Start a lab; what was started is removed again if it fails or is interrupted.
 
@@ -92,6 +94,7 @@ class LabRunner:
             directory: run directory: empty or missing.
             bare: start OVN and the interconnection databases only, no controllers and agents.
             progress: told the name of each phase as it begins.
+            cache: where OpenStack is installed; None for the usual folder.
 
         Raises:
             ConfigError: the specification contradicts itself.
@@ -103,11 +106,12 @@ class LabRunner:
         if spec.kubernetes:
             objects.check_api_needs()
         compute_lab(spec, directory)
+        installation = install.ensure_for(spec, cache, progress)
         state = LabState(spec=spec, bare=bare, subnets={}, pods=())
         create_state(directory, state)
         runner = cls(directory, state)
         try:
-            runner.timings_s = boot.start(runner.lab, bare=bare, progress=progress)
+            runner.timings_s = boot.start(runner.lab, installation, bare=bare, progress=progress)
         except BaseException:
             teardown.down(directory)
             raise

@@ -60,9 +60,11 @@ class LabState:
         """Find a subnet of a site, first or added.
 
         Raises:
-            LabError: there is none.
+            LabError: there is none, or the site is an OpenStack one.
         """
         at = lab.site(site)
+        if at.openstack:
+            raise LabError(f"site {site}: has networks of Neutron, not Subnets; use its API")
         for subnet in (at.ovn_default, at.join):
             if subnet.name == name:
                 return subnet

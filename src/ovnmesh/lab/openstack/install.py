@@ -21,6 +21,7 @@ from pathlib import Path
 from ovnmesh.errors import LabError, ProcessError
 from ovnmesh.host.process import run
 from ovnmesh.lab.openstack.shape import KEYSTONE, NEUTRON
+from ovnmesh.lab.spec import LabSpec
 
 CACHE = Path("/var/cache/ovnmesh")
 CACHE_VARIABLE = "OVNMESH_CACHE_DIR"
@@ -54,6 +55,23 @@ class Installation:
 def cache_directory() -> Path:
     """The cache folder: ``OVNMESH_CACHE_DIR``, else /var/cache/ovnmesh."""
     return Path(os.environ.get(CACHE_VARIABLE) or CACHE)
+
+
+def ensure_for(spec: LabSpec, cache: Path | None, progress: Progress) -> Installation | None:
+    """Install what is missing for a topology; None if it has no OpenStack site.
+
+    Args:
+        spec: the topology.
+        cache: the cache folder; None for the usual one.
+        progress: as in `ensure_installed`.
+
+    Raises:
+        LabError: something cannot be installed.
+    """
+    if not spec.openstack:
+        return None
+    keystone = any(site.keystone for site in spec.openstack)
+    return ensure_installed(cache or cache_directory(), keystone=keystone, progress=progress)
 
 
 def ensure_installed(cache: Path, *, keystone: bool, progress: Progress) -> Installation:
@@ -145,8 +163,8 @@ def _ensure_mariadb(progress: Progress) -> None:
         return
     if shutil.which("apt-get") is None:
         raise LabError(
-            f"not installed: {_MARIADB}, and there is no apt-get; install MariaDB's server, 10.6 or "
-            "newer, so that mariadbd is in PATH"
+            f"not installed: {_MARIADB}, and there is no apt-get; install MariaDB's server (tested "
+            "with 10.11), so that it is in PATH"
         )
     progress(f"installing the Debian package {_MARIADB_PACKAGE} (7 MB, once)")
     environment = {"DEBIAN_FRONTEND": "noninteractive"}

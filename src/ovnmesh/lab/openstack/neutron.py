@@ -74,10 +74,8 @@ def migrate(directory: Path, venv: Path) -> None:
         ProcessError: it failed.
     """
     configuration = directory / "neutron-migrate.conf"
-    wsgi.write_configuration(
-        configuration,
-        {"DEFAULT": {"core_plugin": "ml2"}, "database": {"connection": mariadb.url(directory, NEUTRON)}},
-    )
+    connection = mariadb.url(directory, NEUTRON)
+    wsgi.write_configuration(configuration, {"database": {"connection": connection}})
     words = [str(venv / "bin" / "neutron-db-manage"), "--config-file", str(configuration)]
     run([*words, "upgrade", "heads"], timeout_s=_TOOL_TIMEOUT_S)
 

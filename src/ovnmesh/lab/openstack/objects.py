@@ -47,9 +47,11 @@ def register_neutron(site: Site, connection: Connection) -> None:
         LabError: Keystone refuses.
     """
     url = site.require_openstack().neutron_url
+    # The SDK's type allows for the second version of the API, which Keystone no longer has.
+    identity: Any = connection.identity
     try:
-        service = connection.identity.create_service(type="network", name="neutron")
-        connection.identity.create_endpoint(
+        service = identity.create_service(type="network", name="neutron")
+        identity.create_endpoint(
             service_id=service.id, interface="public", region_id=REGION, url=url
         )
     except SDKException as exc:
@@ -71,9 +73,7 @@ def populate(site: Site, connection: Connection) -> dict[str, str]:
     try:
         external = _make_external(site, connection)
         networks = _make_networks(site, connection, external)
-        return {
-            vm.name: _make_port(connection, vm, networks[vm.subnet]).id for vm in site.pods
-        }
+        return {vm.name: _make_port(connection, vm, networks[vm.subnet]).id for vm in site.pods}
     except SDKException as exc:
         raise _refused(site, "networks, routers and ports", exc) from exc
 
@@ -104,7 +104,7 @@ def _make_networks(site: Site, connection: Connection, external: str | None) -> 
     """Make tenant networks and their routers; the networks by name, each with its subnets."""
     cloud = site.require_openstack()
     gateway = {"external_gateway_info": {"network_id": external}} if external else {}
-    # Whether a router does SNAT is Neutron's choice (neutron.conf, enable_snat_by_default: it does).
+    # A router with a gateway does SNAT unless told otherwise (enable_snat_by_default).
     routers = {
         name: connection.network.create_router(name=name, **gateway) for name in cloud.routers
     }
@@ -114,7 +114,7 @@ def _make_networks(site: Site, connection: Connection, external: str | None) -> 
         for cidr in network.cidrs:
             subnet = _make_subnet(connection, at, cidr)
             router = routers[network.router]
-            connection.network.add_interface_to_router(router, subnet_id=subnet.id)
+            connection.network.add_interface_to_router(router, subnet=subnet)
     return made
 
 

@@ -14,6 +14,8 @@ KEYSTONE_PORT = 5000
 """TCP port of Keystone's API (its installation guide)."""
 REGION = "RegionOne"
 """Region of the catalog, the usual one (keystone-manage bootstrap, ``--bootstrap-region-id``)."""
+GATEWAY_CHASSIS = "enable-chassis-as-gw"
+"""Word in ``ovn-cms-options`` of chassis where Neutron may put routers' gateways."""
 MARIADB, KEYSTONE, NEUTRON, FORWARD = "mariadb", "keystone", "neutron", "forward"
 """Daemons of a site, as `lab status` and `lab fault kill` call them."""
 APPLICATIONS = {
@@ -80,6 +82,11 @@ class OpenStack:
     def daemons(self) -> tuple[str, ...]:
         """What runs in the control node besides OVN's and ours, in the order it starts."""
         return (MARIADB, *((KEYSTONE,) if self.keystone else ()), NEUTRON, FORWARD)
+
+    @property
+    def site_file(self) -> Path:
+        """The site file of its controller."""
+        return self.directory / "site.yaml"
 
     @property
     def venv(self) -> Path:

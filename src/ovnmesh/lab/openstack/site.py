@@ -4,16 +4,15 @@ Called by `boot`, whose phases the steps are, and by `faults`. Puts the modules 
 holds no knowledge of Neutron of its own.
 """
 
+from collections.abc import Iterable
+
 import yaml
 
 from ovnmesh.lab import daemons, loopback
 from ovnmesh.lab.openstack import keystone, mariadb, neutron, template, wsgi
 from ovnmesh.lab.openstack.install import Installation
-from ovnmesh.lab.openstack.shape import FORWARD, KEYSTONE, MARIADB, NEUTRON, REGION
+from ovnmesh.lab.openstack.shape import FORWARD, GATEWAY_CHASSIS, KEYSTONE, MARIADB, NEUTRON, REGION
 from ovnmesh.lab.topology import Site
-
-GATEWAY_OPTION = "enable-chassis-as-gw"
-"""Of ``ovn-cms-options``: Neutron may put routers' gateways on the chassis (Neutron, ovn)."""
 
 
 def write_files(site: Site, installation: Installation) -> None:
@@ -25,11 +24,12 @@ def write_files(site: Site, installation: Installation) -> None:
     if cloud.keystone:
         keystone.write_files(site)
     neutron.write_files(site)
-    wsgi.write_secret(site.openstack_file, yaml.safe_dump(_site_document(site), sort_keys=False))
+    wsgi.write_secret(cloud.site_file, yaml.safe_dump(_site_document(site), sort_keys=False))
 
 
-def write_clouds(sites: tuple[Site, ...]) -> None:
+def write_clouds(sites: Iterable[Site]) -> None:
     """Write a lab's clouds.yaml, by which openstacksdk and the openstack client find its sites."""
+    sites = tuple(sites)
     clouds = {site.name: _cloud_entry(site) for site in sites}
     document = yaml.safe_dump({"clouds": clouds}, sort_keys=False)
     for path in {site.require_openstack().clouds_yaml for site in sites}:
@@ -53,7 +53,7 @@ def _site_document(site: Site) -> dict[str, object]:
         "clouds-yaml": str(cloud.clouds_yaml),
         "routers": list(cloud.routers),
         "ic-db-host": site.ic_db_host,
-        "gw-nodes": GATEWAY_OPTION,
+        "gw-nodes": GATEWAY_CHASSIS,
         "auto-route": site.auto_route,
     }
 

@@ -55,7 +55,14 @@ def start(api: Api, netns: str) -> "subprocess.Popen[bytes]":
         [
             *(str(api.program), "--http-socket", api.listen, "--module", api.application),
             *("--master", "--processes", "1", "--threads", "4", "--enable-threads", "--lazy-apps"),
-            *("--die-on-term", "--need-app", "--no-orphans", "--disable-logging", "--buffer-size", "65535"),
+            *(
+                "--die-on-term",
+                "--need-app",
+                "--no-orphans",
+                "--disable-logging",
+                "--buffer-size",
+                "65535",
+            ),
             # Without it, clients wait on connections that uwsgi's http-socket does not keep.
             *("--add-header", "Connection: close"),
         ],
