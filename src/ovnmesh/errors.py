@@ -3,6 +3,7 @@
     OvnmeshError
     |-- ConfigError          bad input; a retry cannot help until somebody edits it
     |-- ProviderError        the source of configuration cannot be read; a retry can help
+    |   `-- ProviderPending  it is being read for the first time
     |-- OvsdbError
     |   |-- OvsdbUnavailable a database cannot be reached; a retry can help
     |   |-- OvsdbRejected    a database refused a transaction; a retry after re-reading can help
@@ -63,6 +64,10 @@ class ProviderError(OvnmeshError):
     """The source of configuration (a folder, an API) cannot be read at the moment."""
 
     retryable = True
+
+
+class ProviderPending(ProviderError):
+    """The source of configuration is being read for the first time: no reason for an alarm."""
 
 
 class OvsdbError(OvnmeshError):

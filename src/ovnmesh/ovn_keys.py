@@ -72,6 +72,10 @@ TUNNEL_CHASSIS: Final = "ovn-chassis-id"
 OVN_ENCAP_IP: Final = "ovn-encap-ip"
 IS_REMOTE: Final = "is-remote"
 
+# --- Neutron, neutron.common.ovn.constants (read only) --------------------------------------------
+#: external_ids of a Logical_Router: the name its user gave it; of its ports: the Logical_Router.
+NEUTRON_ROUTER: Final = "neutron:router_name"
+
 # --- Kube-OVN -----------------------------------------------------------------------------------
 #: Subnet of a transit switch, Transit_Switch.external_ids (Kube-OVN, start-ic-db.sh).
 TS_SUBNET: Final = "subnet"

@@ -11,6 +11,7 @@ from ovnmesh.config import (
     check_gateways,
     parse_config,
     parse_node,
+    parse_site,
     parse_subnet,
 )
 from ovnmesh.errors import ConfigError
@@ -85,6 +86,31 @@ def test_any_config(data):
     if isinstance(config, InterconnectConfig):
         assert parse_config(config.to_data(), "again") == config
         check_gateways(config, [Node("n1", ())], "somewhere")
+
+
+SITE_KEYS = st.sampled_from(
+    [*KEYS, "cloud", "clouds-yaml", "routers", "deny", "gateway-mtu", "bfd-mult", "gateway-mode"]
+)
+ROUTERS = st.lists(
+    TEXTS
+    | st.fixed_dictionaries(
+        {}, optional={"name": TEXTS | ANYTHING, "transit-switches": ANYTHING, "x": TEXTS}
+    ),
+    max_size=4,
+)
+SITES = st.dictionaries(
+    SITE_KEYS | TEXTS, TEXTS | ANYTHING | ROUTERS | st.lists(TEXTS, max_size=3), max_size=12
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SITES | ANYTHING, st.dictionaries(SITE_KEYS, st.integers(1, 99), max_size=5))
+def test_any_site_file(document, lines):
+    site = outcome(lambda value, where: parse_site(value, where, lines), document)
+    if not isinstance(site, ConfigError) and site.config.enable_ic:
+        assert site.cloud
+        assert site.routers
+        assert parse_config(site.config.to_data(), "again") == site.config
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,7 +1,8 @@
 """What every provider must do, whatever its source; not collected by itself.
 
-A provider's tests subclass `ProviderContract` and give a fixture `harness` that can put documents
-into the provider's real source, take them out, and make the source unreadable for a while.
+A provider's tests subclass `ProviderContract`, or `ClusterContract` for one that reads documents of
+Kubernetes, and give a fixture `harness` that can put documents (or what they stand for) into the
+provider's real source, take them out, and make the source unreadable for a while.
 """
 
 import copy
@@ -123,13 +124,23 @@ def watching(provider, quiet_s=0.08):
 
 class ProviderContract:
     quiet_s = 0.08
+    #: What a problem of the configuration names.
+    document = "ConfigMap kube-system/ovn-ic-config"
 
     @pytest.fixture
     def harness(self):
         raise NotImplementedError
 
+    def read(self, harness):
+        """What the provider says of what has been put."""
+        return harness.provider.read()
+
+    def as_read(self, harness, *subnets):
+        """The Subnets, as the source has them."""
+        return subnets
+
     def test_empty_source(self, harness):
-        state = harness.provider.read()
+        state = self.read(harness)
         assert (state.config, state.config_present) == (None, False)
         assert (state.subnets, state.nodes, state.problems) == ((), (), ())
 
@@ -137,71 +148,48 @@ class ProviderContract:
         harness.put(CONFIG)
         harness.put(subnet("ovn-default", "10.16.0.0/16"))
         harness.put(subnet("join", "100.64.0.0/16,fd00:64::/64", disableInterConnection=True))
-        harness.put(node("n2", "10.0.0.2"))
-        harness.put(node("n1", "10.0.0.1"))
-        state = harness.provider.read()
+        state = self.read(harness)
         assert state.problems == ()
         assert state.config == PARSED_CONFIG
         assert state.config_present
         networks = (ip_network("100.64.0.0/16"), ip_network("fd00:64::/64"))
-        assert state.subnets == (
+        assert state.subnets == self.as_read(
+            harness,
             Subnet("join", networks, True),
             Subnet("ovn-default", (ip_network("10.16.0.0/16"),)),
         )
-        assert state.nodes == (
-            Node("n1", (ip_address("10.0.0.1"),)),
-            Node("n2", (ip_address("10.0.0.2"),)),
-        )
-        assert harness.provider.read() == state
+        assert self.read(harness) == state
 
     def test_edit_then_revert_reads_the_same(self, harness):
         harness.put(CONFIG)
-        before = harness.provider.read()
+        before = self.read(harness)
         harness.put(config_with(az_name="az9"))
-        assert harness.provider.read().config.az_name == "az9"
+        assert self.read(harness).config.az_name == "az9"
         harness.put(CONFIG)
-        assert harness.provider.read() == before
+        assert self.read(harness) == before
 
     def test_wrong_config_is_present_with_its_problems(self, harness):
         harness.put(config_with(az_name="prod east", gw_nodes="n1,n1"))
-        state = harness.provider.read()
+        state = self.read(harness)
         assert (state.config, state.config_present) == (None, True)
-        assert [p.where.rpartition(", ")[2] for p in state.problems] == [
-            "data.az-name",
-            "data.gw-nodes",
-        ]
-        assert all("ConfigMap kube-system/ovn-ic-config" in p.where for p in state.problems)
-
-    def test_wrong_subnet_does_not_hide_the_others(self, harness):
-        harness.put(CONFIG)
-        harness.put(subnet("bad", "10.16.0.1/16"))
-        harness.put(subnet("good", "10.17.0.0/16"))
-        state = harness.provider.read()
-        assert [s.name for s in state.subnets] == ["good"]
-        (problem,) = state.problems
-        assert "Subnet bad" in problem.where
-        assert state.config == PARSED_CONFIG
-
-    def test_unknown_gateway_is_a_problem(self, harness):
-        harness.put(config_with(gw_nodes="n1,n9"))
-        harness.put(node("n1", "10.0.0.1"))
-        (problem,) = harness.provider.read().problems
-        assert problem.found == '"n9", which is no Node'
+        keys = [p.where.rpartition(", ")[2].removeprefix("data.") for p in state.problems]
+        assert keys == ["az-name", "gw-nodes"]
+        assert all(self.document in p.where for p in state.problems)
 
     def test_deleted_config_is_absent(self, harness):
         harness.put(CONFIG)
         harness.delete(CONFIG)
-        state = harness.provider.read()
+        state = self.read(harness)
         assert (state.config, state.config_present, state.problems) == (None, False, ())
 
     def test_source_away_and_back(self, harness):
         harness.put(CONFIG)
-        before = harness.provider.read()
+        before = self.read(harness)
         harness.take_away()
         with pytest.raises(ProviderError):
-            harness.provider.read()
+            self.read(harness)
         harness.bring_back()
-        assert harness.provider.read() == before
+        assert self.read(harness) == before
 
     def test_watch_reports_every_change(self, harness):
         with watching(harness.provider, self.quiet_s) as watcher:
@@ -238,4 +226,32 @@ class ProviderContract:
             watcher.settle()
             harness.put(config_with(az_name="az9"))
             assert watcher.wait_for(1)
-        assert harness.provider.read().config.az_name == "az9"
+        assert self.read(harness).config.az_name == "az9"
+
+
+class ClusterContract(ProviderContract):
+    """Further rules for sources that hold documents of Kubernetes, Nodes among them."""
+
+    def test_nodes_are_read_and_ordered(self, harness):
+        harness.put(node("n2", "10.0.0.2"))
+        harness.put(node("n1", "10.0.0.1"))
+        assert harness.provider.read().nodes == (
+            Node("n1", (ip_address("10.0.0.1"),)),
+            Node("n2", (ip_address("10.0.0.2"),)),
+        )
+
+    def test_wrong_subnet_does_not_hide_the_others(self, harness):
+        harness.put(CONFIG)
+        harness.put(subnet("bad", "10.16.0.1/16"))
+        harness.put(subnet("good", "10.17.0.0/16"))
+        state = harness.provider.read()
+        assert [s.name for s in state.subnets] == ["good"]
+        (problem,) = state.problems
+        assert "Subnet bad" in problem.where
+        assert state.config == PARSED_CONFIG
+
+    def test_unknown_gateway_is_a_problem(self, harness):
+        harness.put(config_with(gw_nodes="n1,n9"))
+        harness.put(node("n1", "10.0.0.1"))
+        (problem,) = harness.provider.read().problems
+        assert problem.found == '"n9", which is no Node'

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from provider_contract import CONFIG, ProviderContract, config_with, node, subnet, watching
+from provider_contract import CONFIG, ClusterContract, config_with, node, subnet, watching
 
 from fake_kubernetes import FakeKubernetes
 from ovnmesh.errors import ProviderError
@@ -31,7 +31,7 @@ def harness(tmp_path) -> Iterator[ApiHarness]:
 QUIET_S = 0.6
 
 
-class TestContract(ProviderContract):
+class TestContract(ClusterContract):
     quiet_s = QUIET_S
 
     @pytest.fixture

@@ -11,7 +11,7 @@ import yaml
 from provider_contract import (
     CONFIG,
     PARSED_CONFIG,
-    ProviderContract,
+    ClusterContract,
     config_with,
     node,
     subnet,
@@ -20,7 +20,7 @@ from provider_contract import (
 
 from ovnmesh.config import InterconnectConfig
 from ovnmesh.errors import ProviderError
-from ovnmesh.providers import manifests
+from ovnmesh.providers import folders
 from ovnmesh.providers.manifests import ManifestsProvider
 from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES
 
@@ -28,8 +28,8 @@ from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES
 @pytest.fixture(autouse=True)
 def _short_intervals(monkeypatch):
     """What takes a second in production takes less here; nothing else changes."""
-    monkeypatch.setattr(manifests, "_RETRY_S", 0.05)
-    monkeypatch.setattr(manifests, "_LOOK_UP_S", 0.05)
+    monkeypatch.setattr(folders, "_RETRY_S", 0.05)
+    monkeypatch.setattr(folders, "_LOOK_UP_S", 0.05)
 
 
 class FolderHarness:
@@ -58,7 +58,7 @@ class FolderHarness:
         self.folder.with_name("away").rename(self.folder)
 
 
-class TestManifestsContract(ProviderContract):
+class TestManifestsContract(ClusterContract):
     @pytest.fixture
     def harness(self, tmp_path):
         return FolderHarness(tmp_path / "site")

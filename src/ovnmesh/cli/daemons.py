@@ -41,6 +41,9 @@ def controller(
     kubernetes: Annotated[
         bool, typer.Option("--kubernetes", help="Configured by the Kubernetes API instead.")
     ] = False,
+    openstack: Annotated[
+        Path | None, typer.Option(help="Configured by this site file and Neutron instead.")
+    ] = None,
     kubeconfig: Annotated[
         Path | None,
         typer.Option(
@@ -64,7 +67,8 @@ def controller(
     Runs in the foreground until SIGTERM or SIGINT; traffic goes on without it.
 
     Examples: ovnmesh controller --config /etc/ovnmesh/site --nb unix:/run/ovn/ovnnb_db.sock;
-    ovnmesh controller --kubernetes --nb tcp:ovn-nb.kube-system.svc:6641
+    ovnmesh controller --kubernetes --nb tcp:ovn-nb.kube-system.svc:6641;
+    ovnmesh controller --openstack /etc/ovnmesh/openstack.yaml
     """
     from ovnmesh.controller.reconciler import Reconciler
     from ovnmesh.controller.settings import ControllerSettings
@@ -73,7 +77,7 @@ def controller(
     _log_to_stderr(verbose)
     _make_dir(run_dir)
     metrics = ControllerMetrics()
-    provider, publish = _provider(config, kubernetes, kubeconfig)
+    provider, publish = _provider(config, openstack, kubeconfig, kubernetes=kubernetes, nb=nb)
 
     def observe(report: "PassReport") -> None:
         metrics.record(report)
@@ -125,16 +129,29 @@ def agent(
 
 
 def _provider(
-    config: Path | None, kubernetes: bool, kubeconfig: Path | None
+    config: Path | None,
+    openstack: Path | None,
+    kubeconfig: Path | None,
+    *,
+    kubernetes: bool,
+    nb: str,
 ) -> "tuple[Provider, Callable[[PassReport], None]]":
     """Where the configuration comes from, and who is told what became of it."""
-    if kubernetes == (config is not None):
-        found = "both --config and --kubernetes" if kubernetes else "neither"
-        raise ConfigError([Problem("command line", found, "either --config DIR or --kubernetes")])
+    sources = {"--config": config, "--kubernetes": kubernetes, "--openstack": openstack}
+    given = [name for name, value in sources.items() if value]
+    if len(given) != 1:
+        found = " and ".join(given) or "none of them"
+        expected = "one of --config DIR, --kubernetes and --openstack FILE"
+        raise ConfigError([Problem("command line", found, expected)])
     if config is not None:
         from ovnmesh.providers.manifests import ManifestsProvider
 
         return ManifestsProvider(config), lambda report: None
+    if openstack is not None:
+        from ovnmesh.controller.neutron_events import NeutronEvents
+        from ovnmesh.providers.openstack import OpenStackProvider
+
+        return OpenStackProvider(openstack, NeutronEvents(nb)), lambda report: None
     from ovnmesh.providers.kubernetes import KubernetesProvider
 
     provider = KubernetesProvider(kubeconfig)
@@ -174,5 +191,5 @@ def _log_to_stderr(verbose: bool) -> None:
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    for noisy in ("ovsdbapp", "watchdog", "kopf", "httpx2"):
+    for noisy in ("ovsdbapp", "watchdog", "kopf", "httpx2", "openstack", "keystoneauth", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.DEBUG if verbose else logging.CRITICAL)

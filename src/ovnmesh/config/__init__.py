@@ -1,4 +1,4 @@
-"""Text of the documents -> validated, frozen values: `ovn-ic-config`, Subnet, Node.
+"""Text of the documents -> validated, frozen values: `ovn-ic-config`, Subnet, Node, site file.
 
 Called by the providers, which bring the documents as plain mappings; its types are the words every
 other layer uses. Pure: must not read files, load YAML, resolve names or look at the clock. Every
@@ -17,6 +17,7 @@ from ovnmesh.config.interconnect import (
     parse_config,
 )
 from ovnmesh.config.interconnection import INTERCONNECTION_NAME, parse_interconnection
+from ovnmesh.config.openstack import OpenStackSite, RouterChoice, parse_site
 
 __all__ = [
     "CONFIG_NAME",
@@ -29,6 +30,8 @@ __all__ = [
     "InterconnectConfig",
     "Network",
     "Node",
+    "OpenStackSite",
+    "RouterChoice",
     "Subnet",
     "check_gateways",
     "check_name",
@@ -37,6 +40,7 @@ __all__ = [
     "parse_config",
     "parse_interconnection",
     "parse_node",
+    "parse_site",
     "parse_subnet",
     "quote",
 ]

@@ -59,6 +59,10 @@ class Fields:
         """The value of a key as it stands, None if there is none."""
         return self._mapping.get(key)
 
+    def has(self, key: str) -> bool:
+        """Whether the key is there, with whatever value."""
+        return key in self._mapping
+
     def refuse_unknown(self, known: Iterable[str], what: str) -> None:
         """Note a problem for every key that is not among those known, with a hint at a near one.
 

@@ -42,7 +42,7 @@ def decide_intent(
 
     Args:
         state: the provider's reading; None if it could not be read.
-        unreadable: why it could not be read.
+        unreadable: why it could not be read; "" while it is being read for the first time.
         record: last good state; None if the site never joined.
         router: name of the cluster's router; subnets of other VPCs are not on it.
     """
@@ -115,6 +115,8 @@ def _input_findings(
     state: ProviderState | None, unreadable: str, joined: bool
 ) -> tuple[Finding, ...]:
     if state is None:
+        if not unreadable:
+            return ()
         return (_finding("config-unreadable", "configuration", unreadable, joined),)
     if state.problems:
         return tuple(_problem(problem, joined) for problem in state.problems)

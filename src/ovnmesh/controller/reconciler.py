@@ -22,7 +22,7 @@ from ovnmesh.controller.patience import Patience
 from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.controller.site_access import SiteAccess
 from ovnmesh.controller.status import plan_status
-from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, StalePlan
+from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, ProviderPending, StalePlan
 from ovnmesh.model.desired import SiteRecord, decode_record
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Interconnect, Northbound, Observed, Southbound
@@ -191,6 +191,8 @@ class Reconciler:
         self._input_changed = False
         try:
             self._input, self._input_error = self._provider.read(), ""
+        except ProviderPending:
+            self._input, self._input_error = None, ""
         except ProviderError as exc:
             self._input, self._input_error = None, str(exc)
 

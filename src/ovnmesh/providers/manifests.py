@@ -5,7 +5,6 @@ Subnet, Node), and Interconnection; other kinds are passed over. Reports when th
 changed. Must not decide what a wrong document means, and must not write.
 """
 
-import logging
 import os
 import stat
 import threading
@@ -13,9 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
-
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
 
 from ovnmesh.config import (
     CONFIG_NAME,
@@ -31,10 +27,9 @@ from ovnmesh.config import (
 )
 from ovnmesh.errors import ConfigError, Problem, ProviderError
 from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.folders import watch_folder
 from ovnmesh.providers.sources import Document, choose_config
 from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES, LocatedDict, parse_documents
-
-log = logging.getLogger(__name__)
 
 # The documents call the object "ic-config" in the text and "ovn-ic-config" in the manifest.
 _MISTAKEN_NAME = "ic-config"
@@ -46,12 +41,6 @@ _GROUPS = {
     "Interconnection": "ovnmesh.io",
 }
 _VERSION = "v1"
-# Changes within this time are reported once; an editor makes several per save.
-_DEBOUNCE_S = 0.01
-# How often the watch looks whether it is to stop, and whether the folder is still the same one.
-_LOOK_UP_S = 0.25
-_CHANGES = frozenset({"created", "deleted", "moved", "closed"})
-_RETRY_S = 1.0
 
 _Named = TypeVar("_Named", Subnet, Node)
 
@@ -94,55 +83,7 @@ class ManifestsProvider:
             on_change: called soon after every change, and once when watching begins.
             stop: ends the watch within some hundredths of a second.
         """
-        gone = False
-        while not stop.is_set():
-            try:
-                identity = _identity(self._folder)
-                if identity is not None:
-                    gone = False
-                    self._watch_one(identity, on_change, stop)
-                    continue
-                if not gone:
-                    log.warning("folder %s is gone; waiting for it to come back", self._folder)
-                    on_change()
-                gone = True
-            except OSError as error:
-                # Out of inotify watches, or replaced this moment: look again every second.
-                log.warning("cannot watch %s (%s); trying again", self._folder, error)
-                on_change()
-            stop.wait(_RETRY_S)
-
-    def _watch_one(
-        self, identity: tuple[int, int], on_change: Callable[[], None], stop: threading.Event
-    ) -> None:
-        """Watch until `stop`, or until another folder, or none, stands in this one's place."""
-        changed = threading.Event()
-        observer = Observer()
-        observer.schedule(_Waker(changed), str(self._folder), recursive=False)
-        observer.start()
-        try:
-            on_change()  # also covers what happened before the watch was in place
-            while not stop.is_set() and _identity(self._folder) == identity:
-                if changed.wait(_LOOK_UP_S):
-                    stop.wait(_DEBOUNCE_S)
-                    changed.clear()
-                    on_change()
-        finally:
-            observer.stop()
-            observer.join()
-
-
-class _Waker(FileSystemEventHandler):
-    """Sets an event when a file has been written, or has come or gone under a name."""
-
-    def __init__(self, changed: threading.Event) -> None:
-        self._changed = changed
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        # Not "modified": a file that is being written is reported when it is closed. Not "opened"
-        # and "closed_no_write": reading is no change, and would make the next one.
-        if event.event_type in _CHANGES:
-            self._changed.set()
+        watch_folder(self._folder, on_change, stop)
 
 
 @dataclass(slots=True)
@@ -288,12 +229,3 @@ def _read_file(path: Path, label: str) -> bytes | Problem | None:
         # Most writers truncate first and write then: this is a save half done, not a removal.
         return Problem(label, "an empty file", "YAML; to remove what it held, remove the file")
     return content
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Device and inode of the folder, None if there is no folder."""
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None

@@ -32,9 +32,14 @@ class LocatedDict(dict[object, object]):
 
     Attributes:
         line: its first line in the file, counted from 1.
+        lines: the line of each key.
     """
 
     line = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: dict[object, int] = {}
 
 
 @dataclass(slots=True)
@@ -105,6 +110,7 @@ class _Builder:
             if value == "<<":
                 raise self.wrong(event, "a merge key (<<)", "the keys themselves")
             frame.key, frame.has_key = value, True
+            frame.value.lines[value] = _line(event)
 
     def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.tag not in (None, _STRING_TAG):

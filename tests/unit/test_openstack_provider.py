@@ -1,0 +1,373 @@
+"""The OpenStack provider against a fake Neutron: the contract, and what only an API can do."""
+
+import threading
+import time
+from ipaddress import ip_network
+
+import openstack.config
+import pytest
+from openstack.connection import Connection
+from provider_contract import CONFIG, ProviderContract, config_with, subnet, watching
+
+from fake_neutron import FakeNeutron
+from openstack_cloud import CloudHarness
+from ovnmesh.errors import ProviderError, ProviderPending
+from ovnmesh.model.desired import Router
+from ovnmesh.providers import folders
+from ovnmesh.providers.openstack import OpenStackProvider, api, provider
+
+QUIET_S = 0.15
+
+
+@pytest.fixture(autouse=True)
+def _short_intervals(monkeypatch):
+    """What takes seconds in production takes less here; nothing else changes."""
+    monkeypatch.setattr(folders, "_RETRY_S", 0.05)
+    monkeypatch.setattr(folders, "_LOOK_UP_S", 0.05)
+    monkeypatch.setattr(provider, "FIRST_BACKOFF_S", 0.05)
+    monkeypatch.setattr(provider, "LAST_BACKOFF_S", 0.1)
+    monkeypatch.setattr(provider, "COALESCE_S", 0.01)
+    monkeypatch.setattr(provider, "SPACING_S", 0.01)
+    monkeypatch.setattr(provider, "POLL_S", 0.05)
+
+
+class Events:
+    """A stand-in for the northbound database: `fire` is a change of a row."""
+
+    def __init__(self):
+        self.followed = []
+        self.fire = lambda: None
+
+    def follow(self, routers):
+        self.followed = list(routers)
+
+    def watch(self, on_change, stop):
+        self.fire = on_change
+        stop.wait()
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    neutron = FakeNeutron()
+    clouds_yaml = neutron.clouds_yaml(tmp_path / "clouds.yaml")
+    config = openstack.config.OpenStackConfig(config_files=[str(clouds_yaml)], load_envvars=False)
+    connection = Connection(config=config.get_one("mycloud"))
+    folder = tmp_path / "site"
+    folder.mkdir()
+    harness = CloudHarness(folder, connection.network, clouds_yaml, events=Events())
+    harness.api, harness.clouds_yaml = neutron, clouds_yaml
+    harness.take_away, harness.bring_back = neutron.take_away, neutron.bring_back
+    yield harness
+    connection.close()
+    neutron.close()
+
+
+class TestOpenStackContract(ProviderContract):
+    quiet_s = QUIET_S
+    document = "os1.yaml"
+
+    @pytest.fixture
+    def harness(self, cloud):
+        return cloud
+
+    def read(self, harness):
+        return harness.read()
+
+    def as_read(self, harness, *subnets):
+        return harness.as_read(*subnets)
+
+
+def wait_until(condition, timeout_s=8.0):
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "not so in time"
+        time.sleep(0.01)
+
+
+def external(cloud, *cidrs):
+    """Give the router a gateway on a network with these subnets."""
+    network = cloud.api.add("networks", **{"router:external": True})
+    made = [
+        cloud.api.add("subnets", network_id=network["id"], cidr=cidr, name=f"public{i}")
+        for i, cidr in enumerate(cidrs)
+    ]
+    address = str(next(ip_network(cidrs[0]).hosts()))
+    fixed = [{"subnet_id": made[0]["id"], "ip_address": address}]
+    cloud.api.objects["routers"][cloud.router.id]["external_gateway_info"] = {
+        "network_id": network["id"],
+        "external_fixed_ips": fixed,
+    }
+    return made
+
+
+def test_a_router_becomes_a_logical_router_with_a_label(cloud):
+    cloud.put(CONFIG)
+    ovn_name = f"neutron-{cloud.router.id}"
+    assert cloud.read().routers == (Router(ovn_name, cloud.router.name),)
+    assert set(cloud.provider._events.followed) == {cloud.router.name, ovn_name}
+
+
+def put_routers(cloud, text):
+    cloud.put(CONFIG)
+    written = cloud.file.read_text()
+    before = f"routers:\n- {cloud.router.name}\n"
+    assert before in written
+    cloud.file.write_text(written.replace(before, f"routers: {text}\n"))
+
+
+def test_names_and_ids_may_be_mixed_and_unsafe_names_are_replaced(cloud):
+    odd = cloud.api.add("routers", name="a b")
+    twins = [cloud.api.add("routers", name="twin") for _ in range(2)]
+    put_routers(
+        cloud,
+        f"[a b, {twins[0]['id']}, {{name: {twins[1]['id']}, transit-switches: [ts1]}}, "
+        f"{cloud.router.name}]",
+    )
+    state = cloud.read()
+    assert state.problems == ()
+    assert state.routers == (
+        Router(f"neutron-{odd['id']}", odd["id"]),
+        Router(f"neutron-{twins[0]['id']}", twins[0]["id"]),
+        Router(f"neutron-{twins[1]['id']}", twins[1]["id"], ("ts1",)),
+        Router(f"neutron-{cloud.router.id}", cloud.router.name),
+    )
+
+
+def test_routers_that_are_missing_ambiguous_or_named_twice(cloud):
+    twins = sorted(cloud.api.add("routers", name="twin")["id"] for _ in range(2))
+    name = cloud.router.name
+    put_routers(cloud, f"[twin, {name}x, {name}, {cloud.router.id}]")
+    said = [str(problem) for problem in cloud.read().problems]
+    place = "os1.yaml:8, routers: found"
+    assert said == [
+        f'{place} "twin", a name of 2 routers ({twins[0]}, {twins[1]}); '
+        "expected the id of the one that is meant",
+        f'{place} "{name}x", which is no router of cloud "mycloud"; expected did you mean '
+        f'"{name}"?, that this user may see (`openstack router list`)',
+        f'{place} "{cloud.router.id}", the same router as "{name}"; expected each router only once',
+    ]
+
+
+def test_external_networks_and_the_files_own_list_are_denied(cloud):
+    external(cloud, "172.24.4.0/24", "fd99::/64")
+    cloud.put(CONFIG)
+    cloud.file.write_text(cloud.file.read_text() + "deny: [10.99.0.0/16]\n")
+    assert cloud.read().denied == {
+        ip_network("10.99.0.0/16"): "deny of os1.yaml",
+        ip_network("172.24.4.0/24"): f"subnet public0 of the external network of "
+        f"{cloud.router.name}",
+        ip_network("fd99::/64"): f"subnet public1 of the external network of {cloud.router.name}",
+    }
+
+
+def test_an_external_subnet_that_cannot_be_seen_must_be_named_in_the_file(cloud):
+    (hidden,) = external(cloud, "172.24.4.0/24")
+    cloud.api.hidden.add(hidden["id"])
+    cloud.put(CONFIG)
+    (problem,) = cloud.read().problems
+    assert hidden["id"] in problem.found
+    assert "172.24.4.1" in problem.expected
+    cloud.file.write_text(cloud.file.read_text() + "deny: [172.24.4.0/24]\n")
+    assert cloud.read().problems == ()
+
+
+def test_a_subnet_that_cannot_be_seen_is_a_problem(cloud):
+    cloud.put(CONFIG)
+    cloud.put(subnet("s1", "10.16.0.0/16"))
+    (found,) = cloud.api.objects["subnets"]
+    cloud.api.hidden.add(found)
+    (problem,) = cloud.read().problems
+    assert f"may not see subnet {found}" in problem.found
+
+
+def test_a_reading_takes_few_requests_however_many_subnets(cloud):
+    external(cloud, "172.24.4.0/24")
+    cloud.put(CONFIG)
+    for i in range(100):
+        cloud.put(subnet(f"s{i}", f"10.1.{i}.0/24"))
+    cloud.read()
+    cloud.api.calls.clear()
+    assert len(cloud.read().subnets) == 100
+    # Routers, ports, three lists of at most 40 subnets, the external network's.
+    assert len(cloud.api.lists()) == 6
+
+
+def test_leaving_asks_nobody(cloud):
+    cloud.take_away()
+    cloud.put(config_with(enable_ic="false"))
+    state = cloud.read()
+    assert state.problems == ()
+    assert state.config.enable_ic is False
+
+
+def test_reading_never_waits_for_the_api(cloud):
+    cloud.put(CONFIG)
+    cloud.api.delay_s = 30.0
+    watch = OpenStackProvider(cloud.file)
+    stop = threading.Event()
+    thread = threading.Thread(target=watch.watch, args=(lambda: None, stop))
+    thread.start()
+    wait_until(lambda: cloud.api.calls)
+    begin = time.monotonic()
+    with pytest.raises(ProviderPending, match="is being read"):
+        watch.read()
+    stop.set()
+    thread.join(5)
+    assert time.monotonic() - begin < 0.5
+    cloud.api.delay_s = 0
+
+
+def test_rows_that_neutron_writes_are_events(cloud, monkeypatch):
+    monkeypatch.setattr(provider, "POLL_S", 60.0)
+    cloud.put(CONFIG)
+    with watching(cloud.provider, QUIET_S) as watcher:
+        cloud.put(subnet("s1", "10.16.0.0/16"))
+        assert not watcher.wait_for(1, timeout_s=0.3)
+        cloud.provider._events.fire()
+        assert watcher.wait_for(1)
+        assert [each.name for each in cloud.provider.read().subnets] == ["s1"]
+
+
+def test_a_burst_of_rows_is_read_once(cloud, monkeypatch):
+    monkeypatch.setattr(provider, "POLL_S", 60.0)
+    monkeypatch.setattr(provider, "COALESCE_S", 0.3)
+    cloud.put(CONFIG)
+    with watching(cloud.provider, QUIET_S):
+        cloud.api.calls.clear()
+        for _ in range(50):
+            cloud.provider._events.fire()
+            time.sleep(0.002)
+        time.sleep(0.6)
+        assert len(cloud.api.lists()) == 2  # routers and ports
+
+
+def test_tags_are_found_by_looking_now_and_then(cloud):
+    cloud.put(CONFIG)
+    cloud.put(subnet("s1", "10.16.0.0/16"))
+    with watching(cloud.provider, QUIET_S) as watcher:
+        for each in cloud.api.objects["subnets"].values():
+            each["tags"] = ["ovnmesh-no-interconnection"]
+        assert watcher.wait_for(1)
+        assert cloud.provider.read().subnets[0].disable_interconnection
+
+
+def test_an_outage_is_told_once_and_ends_by_itself(cloud, caplog, monkeypatch):
+    caplog.set_level("INFO", "ovnmesh")
+    cloud.put(CONFIG)
+    with watching(cloud.provider, QUIET_S) as watcher:
+        cloud.take_away()
+        assert watcher.wait_for(1)
+        asked = len(cloud.api.calls)
+        time.sleep(0.5)  # several attempts
+        with pytest.raises(ProviderError, match=r"cloud \"mycloud\": the API at http.* cannot be"):
+            cloud.provider.read()
+        assert watcher.calls == 1
+        cloud.bring_back()
+        wait_until(lambda: len(cloud.api.calls) > asked)
+        assert watcher.wait_for(2)
+        assert cloud.provider.read().problems == ()
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 1
+    assert any("can be read again" in record.message for record in caplog.records)
+
+
+def test_a_failing_api_is_left_in_peace(cloud, monkeypatch):
+    monkeypatch.setattr(provider, "FIRST_BACKOFF_S", 0.5)
+    monkeypatch.setattr(provider, "LAST_BACKOFF_S", 60.0)
+    cloud.put(CONFIG)
+    cloud.api.refuse = 503
+    with watching(cloud.provider, QUIET_S) as watcher:
+        cloud.api.calls.clear()
+        for _ in range(20):
+            cloud.provider._events.fire()
+            time.sleep(0.01)
+        assert cloud.api.calls == []
+        cloud.api.refuse = 0
+        cloud.put(config_with(az_name="az9"))  # somebody mends the file: at once
+        assert watcher.wait_for(1, timeout_s=0.4)
+        assert cloud.provider.read().config.az_name == "az9"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, r"credentials are refused \(401\); expected .*clouds.yaml"),
+        (403, r"may not do that \(403\); expected the role reader"),
+        (503, r"fails \(HTTP status 503\)"),
+    ],
+)
+def test_refusals_say_what_to_do(cloud, status, said):
+    cloud.put(CONFIG)
+    cloud.api.refuse = status
+    with pytest.raises(ProviderError, match=said):
+        cloud.read()
+
+
+def test_an_answer_that_is_no_neutron_s(cloud):
+    cloud.put(CONFIG)
+    cloud.api.garbage = True
+    with pytest.raises(ProviderError, match='cloud "mycloud": the '):
+        cloud.read()
+
+
+def test_an_api_that_does_not_answer_in_time(cloud, monkeypatch):
+    monkeypatch.setattr(api, "TIMEOUT_S", 0.2)
+    cloud.put(CONFIG)
+    cloud.api.delay_s = 1.0
+    with pytest.raises(ProviderError, match=r"does not answer in time|cannot be reached"):
+        cloud.read()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "clouds: {other: {}}",
+            r'cloud "mycloud": found no such entry in .*; expected one of other',
+        ),
+        ("clouds:\n  mycloud:\n  - password: [s3cret\n", r"found a clouds.yaml that is no YAML"),
+        (
+            "clouds: {mycloud: {auth: {password: s3cret, auth_url: 'http://127.0.0.1:1/v3'}}}",
+            r"cloud \"mycloud\": .*",
+        ),
+    ],
+)
+def test_a_wrong_clouds_yaml_is_told_without_secrets(cloud, content, said):
+    cloud.put(CONFIG)
+    cloud.clouds_yaml.write_text(content)
+    with pytest.raises(ProviderError, match=said) as caught:
+        cloud.read()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_missing_clouds_yaml_is_named(cloud):
+    cloud.put(CONFIG)
+    cloud.clouds_yaml.unlink()
+    with pytest.raises(ProviderError, match=f"found no file {cloud.clouds_yaml}"):
+        cloud.read()
+
+
+def test_new_credentials_are_taken_without_a_restart(cloud):
+    cloud.put(CONFIG)
+    good = cloud.clouds_yaml.read_text()
+    cloud.clouds_yaml.write_text(good.replace(cloud.api.url, "http://127.0.0.1:1"))
+    with watching(cloud.provider, QUIET_S) as watcher:
+        with pytest.raises(ProviderError):
+            cloud.provider.read()
+        cloud.clouds_yaml.write_text(good)
+        assert watcher.wait_for(1)
+        assert cloud.provider.read().problems == ()
+
+
+def test_an_unreadable_site_file_is_an_error(tmp_path):
+    folder = tmp_path / "os1.yaml"
+    folder.mkdir()
+    found = OpenStackProvider(folder)
+    looked, stop = threading.Event(), threading.Event()
+    thread = threading.Thread(target=found.watch, args=(looked.set, stop))
+    thread.start()
+    assert looked.wait(5)
+    stop.set()
+    thread.join(5)
+    with pytest.raises(ProviderError, match="expected a file that can be read"):
+        found.read()
