@@ -95,6 +95,8 @@ def start(
         with phase("Neutron, routers and VMs"):
             for site in clouds:
                 openstack.populate(site)
+            # Now the routers' names are known.
+            save_sites(lab)
     if not bare:
         with phase("sites connect"):
             for site in lab.sites:

@@ -168,14 +168,21 @@ def save_sites(lab: Lab) -> None:
 
 
 def site_entry(lab: Lab, site: Site) -> dict[str, str]:
-    """A site's connections, as in ``sites.yaml``; with an API server there is no folder."""
+    """A site's connections, as in ``sites.yaml``; with an API server there is no folder.
+
+    The router of an OpenStack site, the first, is not known before Neutron has made it.
+    """
     entry = {
         "nb": site.nb,
         "sb": site.sb,
         "ic_nb": lab.ic_nb,
         "ic_sb": lab.ic_sb,
-        "router": ROUTER,
     }
+    if site.openstack:
+        made = site.openstack.routers_file
+        routers = json.loads(made.read_text()) if made.exists() else {}
+        return entry | {"router": name for name in [*routers.values()][:1]}
+    entry["router"] = ROUTER
     return entry if site.api_address else entry | {"config": str(site.manifests)}
 
 

@@ -5,6 +5,7 @@ large package. Asks Neutron for what any user could ask for; OVN's rows are Neut
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
@@ -58,24 +59,36 @@ def register_neutron(site: Site, connection: Connection) -> None:
         raise _refused(site, "the catalog's entry of Neutron", exc) from exc
 
 
-def populate(site: Site, connection: Connection) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Ids in Neutron of what a new site has.
+
+    Attributes:
+        routers: of its routers, by name.
+        ports: of its VMs' ports, by the name of the VM.
+    """
+
+    routers: dict[str, str]
+    ports: dict[str, str]
+
+
+def populate(site: Site, connection: Connection) -> Made:
     """Make the networks, routers and ports of a new site.
 
     The security group of the ports is the project's default one, which lets members reach each
     other, and nobody else in.
-
-    Returns:
-        Id of each VM's port, by the name of the VM.
 
     Raises:
         LabError: Neutron refuses something.
     """
     try:
         external = _make_external(site, connection)
-        networks = _make_networks(site, connection, external)
-        return {vm.name: _make_port(connection, vm, networks[vm.subnet]).id for vm in site.pods}
+        routers = _make_routers(site, connection, external)
+        networks = _make_networks(site, connection, routers)
+        ports = {vm.name: _make_port(connection, vm, networks[vm.subnet]).id for vm in site.pods}
     except SDKException as exc:
         raise _refused(site, "networks, routers and ports", exc) from exc
+    return Made({name: router.id for name, router in routers.items()}, ports)
 
 
 def _make_external(site: Site, connection: Connection) -> str | None:
@@ -100,16 +113,17 @@ def _make_external(site: Site, connection: Connection) -> str | None:
     return str(network.id)
 
 
-def _make_networks(site: Site, connection: Connection, external: str | None) -> dict[str, Any]:
-    """Make tenant networks and their routers; the networks by name, each with its subnets."""
-    cloud = site.require_openstack()
+def _make_routers(site: Site, connection: Connection, external: str | None) -> dict[str, Any]:
+    """Make routers; with a gateway they do SNAT unless told otherwise (enable_snat_by_default)."""
     gateway = {"external_gateway_info": {"network_id": external}} if external else {}
-    # A router with a gateway does SNAT unless told otherwise (enable_snat_by_default).
-    routers = {
-        name: connection.network.create_router(name=name, **gateway) for name in cloud.routers
-    }
+    names = site.require_openstack().routers
+    return {name: connection.network.create_router(name=name, **gateway) for name in names}
+
+
+def _make_networks(site: Site, connection: Connection, routers: dict[str, Any]) -> dict[str, Any]:
+    """Make tenant networks with their subnets, each behind its router; the networks by name."""
     made: dict[str, Any] = {}
-    for network in cloud.networks:
+    for network in site.require_openstack().networks:
         at = made[network.name] = connection.network.create_network(name=network.name)
         for cidr in network.cidrs:
             subnet = _make_subnet(connection, at, cidr)

@@ -18,6 +18,8 @@ GATEWAY_CHASSIS = "enable-chassis-as-gw"
 """Word in ``ovn-cms-options`` of chassis where Neutron may put routers' gateways."""
 MARIADB, KEYSTONE, NEUTRON, FORWARD = "mariadb", "keystone", "neutron", "forward"
 """Daemons of a site, as `lab status` and `lab fault kill` call them."""
+ROUTER_PREFIX = "neutron-"
+"""Of the name of a Logical_Router, before the router's id (neutron, ovn_name)."""
 APPLICATIONS = {
     KEYSTONE: "keystone.wsgi.api:application",
     NEUTRON: "neutron.wsgi.api:application",
@@ -87,6 +89,11 @@ class OpenStack:
     def site_file(self) -> Path:
         """The site file of its controller."""
         return self.directory / "site.yaml"
+
+    @property
+    def routers_file(self) -> Path:
+        """Where OVN's names of its routers are, once Neutron has made them."""
+        return self.directory / "routers.json"
 
     @property
     def venv(self) -> Path:

@@ -4,6 +4,7 @@ Called by `boot`, whose phases the steps are, and by `faults`. Puts the modules 
 holds no knowledge of Neutron of its own.
 """
 
+import json
 from collections.abc import Iterable
 
 import yaml
@@ -11,7 +12,15 @@ import yaml
 from ovnmesh.lab import daemons, loopback
 from ovnmesh.lab.openstack import keystone, mariadb, neutron, template, wsgi
 from ovnmesh.lab.openstack.install import Installation
-from ovnmesh.lab.openstack.shape import FORWARD, GATEWAY_CHASSIS, KEYSTONE, MARIADB, NEUTRON, REGION
+from ovnmesh.lab.openstack.shape import (
+    FORWARD,
+    GATEWAY_CHASSIS,
+    KEYSTONE,
+    MARIADB,
+    NEUTRON,
+    REGION,
+    ROUTER_PREFIX,
+)
 from ovnmesh.lab.topology import Site
 
 
@@ -24,7 +33,7 @@ def write_files(site: Site, installation: Installation) -> None:
     if cloud.keystone:
         keystone.write_files(site)
     neutron.write_files(site)
-    wsgi.write_secret(cloud.site_file, yaml.safe_dump(_site_document(site), sort_keys=False))
+    wsgi.write_secret(cloud.site_file, yaml.safe_dump(site_document(site), sort_keys=False))
 
 
 def write_clouds(sites: Iterable[Site]) -> None:
@@ -44,7 +53,8 @@ def _cloud_entry(site: Site) -> dict[str, object]:
     return {**entry, "interface": "public", "identity_api_version": 3}
 
 
-def _site_document(site: Site) -> dict[str, object]:
+def site_document(site: Site) -> dict[str, object]:
+    """The site file of a site's controller."""
     cloud = site.require_openstack()
     return {
         "az-name": site.name,
@@ -104,18 +114,22 @@ def populate(site: Site) -> None:
     if cloud.keystone:
         wsgi.wait_ready(keystone.api(site))
     wsgi.wait_ready(neutron.api(site))
-    with objects.connect(site) as connection:
-        if cloud.keystone:
+    if cloud.keystone:
+        # With a token of its own: the catalog that a client has is that of its token.
+        with objects.connect(site) as connection:
             objects.register_neutron(site, connection)
-        ports = objects.populate(site, connection)
+    with objects.connect(site) as connection:
+        made = objects.populate(site, connection)
+    routers = {name: f"{ROUTER_PREFIX}{key}" for name, key in made.routers.items()}
+    cloud.routers_file.write_text(json.dumps(routers))
     for node in site.nodes:
         words: list[str] = []
         for vm in site.pods:
             if vm.node == node.name:
-                words += ["--", *daemons.pod_port_words(vm, ports[vm.name])]
+                words += ["--", *daemons.pod_port_words(vm, made.ports[vm.name])]
         if words:
             daemons.vsctl(node, *words[1:])
-    wait = [word for port in ports.values() for word in ("--", *_up(port))]
+    wait = [word for port in made.ports.values() for word in ("--", *_up(port))]
     if wait:
         daemons.nbctl(site, *wait[1:])
     daemons.nbctl(site, "--wait=hv", "sync")
