@@ -16,6 +16,13 @@ import typer
 from ovnmesh.cli import output
 from ovnmesh.cli.lab_arguments import DIRECTORY, Directory, SiteName
 from ovnmesh.cli.lab_nat import eip_app, snat_app
+from ovnmesh.cli.lab_openstack import (
+    Cache,
+    Keystone,
+    OpenStackNames,
+    add_openstack,
+    install_openstack,
+)
 from ovnmesh.cli.output import Output
 from ovnmesh.errors import LabError
 from ovnmesh.host.process import in_netns
@@ -24,7 +31,7 @@ from ovnmesh.lab.manifests import parse_manifests
 from ovnmesh.lab.openstack import install
 from ovnmesh.lab.ping import PingResult
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import LabSpec, parse_spec_text, uniform_spec, with_external, with_openstack
+from ovnmesh.lab.spec import LabSpec, parse_spec_text, uniform_spec, with_external
 
 app = typer.Typer(
     add_completion=False,
@@ -37,6 +44,7 @@ fault_app = typer.Typer(no_args_is_help=True, help="Break something on purpose; 
 pod_app = typer.Typer(no_args_is_help=True, help="Add pods to a running lab, or delete them.")
 app.add_typer(fault_app, name="fault")
 app.add_typer(pod_app, name="pod")
+app.command("install", epilog="Example: ovnmesh lab install --keystone")(install_openstack)
 app.add_typer(snat_app, name="snat")
 app.add_typer(eip_app, name="eip")
 
@@ -100,24 +108,9 @@ def up(
         bool,
         typer.Option("--external", help="Give each site an external network, for SNAT and EIP."),
     ] = False,
-    openstack: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Name of an OpenStack site to start as well; may be repeated, or hold commas. "
-            "Installs MariaDB and Neutron when first used."
-        ),
-    ] = None,
-    keystone: Annotated[
-        bool, typer.Option("--keystone", help="Give OpenStack sites a Keystone.")
-    ] = False,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            envvar=install.CACHE_VARIABLE,
-            help=f"Where OpenStack is installed. [default: {install.CACHE}]",
-            show_default=False,
-        ),
-    ] = None,
+    openstack: OpenStackNames = None,
+    keystone: Keystone = False,
+    cache: Cache = install.CACHE,
     directory: Directory = DIRECTORY,
 ) -> None:
     """Start a lab and wait until its sites are connected."""
@@ -138,9 +131,7 @@ def up(
         spec = spec.model_copy(update={"kubernetes": True})
     if external:
         spec = with_external(spec)
-    names = [name.strip() for value in openstack or () for name in value.split(",")]
-    if names or keystone:
-        spec = with_openstack(spec, names, keystone=keystone)
+    spec = add_openstack(spec, openstack, keystone=keystone)
     with output.progress("lab up") as step:
         runner = LabRunner.up(spec, directory, bare=bare, progress=step, cache=cache)
     total_s = sum(runner.timings_s.values())

@@ -93,8 +93,7 @@ def start(
             _load_apis([site for site, _ in api_servers])
     if clouds:
         with phase("Neutron, routers and VMs"):
-            for site in clouds:
-                openstack.populate(site)
+            _side_by_side((openstack.populate, site) for site in clouds)
             # Now the routers' names are known.
             save_sites(lab)
     if not bare:

@@ -181,7 +181,8 @@ def site_entry(lab: Lab, site: Site) -> dict[str, str]:
     if site.openstack:
         made = site.openstack.routers_file
         routers = json.loads(made.read_text()) if made.exists() else {}
-        return entry | {"router": name for name in [*routers.values()][:1]}
+        first = next(iter(routers.values()), None)
+        return entry | {"router": first} if first else entry
     entry["router"] = ROUTER
     return entry if site.api_address else entry | {"config": str(site.manifests)}
 

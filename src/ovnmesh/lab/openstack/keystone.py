@@ -78,7 +78,9 @@ def bootstrap(site: Site) -> None:
     words += ["--config-file", str(_configuration(site)), "bootstrap"]
     words += ["--bootstrap-username", USER, "--bootstrap-project-name", PROJECT]
     words += ["--bootstrap-region-id", REGION]
-    words += ["--bootstrap-public-url", f"{cloud.keystone_url}/v3"]
+    # Users take the public one, Neutron the internal one.
+    for interface in ("public", "internal"):
+        words += [f"--bootstrap-{interface}-url", f"{cloud.keystone_url}/v3"]
     # Not an argument: those are for all to see.
     env = {"OS_BOOTSTRAP_PASSWORD": password(site)}
     run(words, netns=site.control_netns, env=env, timeout_s=_TOOL_TIMEOUT_S)
