@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from fake_ovsdb import FakeOvsdb
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.desired import Desired
+from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import parse_prefix
 from ovnmesh.model.reading import observe_interconnect, observe_northbound, observe_southbound
@@ -79,6 +79,7 @@ class Site:
     version: str = "23.03.1-20.27.0-70.6"
     db: FakeOvsdb = field(default_factory=FakeOvsdb)
     number: int = 1
+    routers: tuple[Router, ...] = ()
 
     def __post_init__(self) -> None:
         self.db._ids = (
@@ -115,11 +116,30 @@ class Site:
         for node in self.nodes:
             self.db.add(Db.SB, "Chassis", name=f"chassis-{node}", hostname=node, other_config={})
 
+    def add_router(self, wish: Router, *networks: str) -> str:
+        """A router beside the cluster's, with a port for each network, as Neutron makes them."""
+        router = self.db.add(
+            Db.NB, "Logical_Router", name=wish.name, ports=frozenset(), static_routes=frozenset()
+        )
+        for index, network in enumerate(networks):
+            self.db.add_child(
+                Db.NB,
+                ("Logical_Router", router, "ports"),
+                "Logical_Router_Port",
+                name=f"lrp-{wish.label}-{index}",
+                mac="fa:16:3e:00:00:01",
+                networks=frozenset({network}),
+                gateway_chassis=frozenset(),
+                external_ids={"neutron:revision_number": "1"},
+            )
+        self.routers += (wish,)
+        return router
+
     @property
     def observed(self) -> Observed:
         ic = self.mesh.ic
         return Observed(
-            observe_northbound(self.db.snapshot(Db.NB), "ovn-cluster"),
+            observe_northbound(self.db.snapshot(Db.NB), "ovn-cluster", self.routers),
             observe_southbound(self.db.snapshot(Db.SB)),
             observe_interconnect(ic.snapshot(Db.IC_NB), ic.snapshot(Db.IC_SB)),
         )
@@ -238,7 +258,7 @@ class Site:
             for port in transit:
                 if all(cidr.startswith("100::") for cidr in port["networks"]):
                     continue  # no next hop to advertise
-                for row in nb["Logical_Router_Port"].values():
+                for row in self._beside(port):
                     for cidr in row["networks"]:
                         prefix = parse_prefix(cidr)
                         denied = any(d.contains(prefix) for d in deny)
@@ -256,6 +276,15 @@ class Site:
         }
         for ts, prefix in sorted(wanted - have):
             self.mesh.route(zone, prefix, ts=ts)
+
+    def _beside(self, port: dict) -> list[dict]:
+        """All ports of the router that has this one."""
+        nb = self.db.tables[Db.NB]
+        for router in nb["Logical_Router"].values():
+            ports = [nb["Logical_Router_Port"][uuid] for uuid in router["ports"]]
+            if port in ports:
+                return ports
+        return []
 
     def settle(self, desired: Desired, rounds: int = 12) -> Plan:
         """Pass after pass with ovn-ic and agents in between, until nothing changes."""

@@ -9,6 +9,7 @@ import json
 import threading
 import time
 import uuid
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -103,6 +104,16 @@ class FakeNeutron:
         self.objects[collection][made["id"]] = made
         return made
 
+    def attach(self, router, subnet):
+        """The port of a router on a subnet."""
+        return self.add(
+            "ports",
+            device_id=router,
+            device_owner="network:router_interface",
+            network_id=self.objects["subnets"][subnet]["network_id"],
+            fixed_ips=[{"subnet_id": subnet, "ip_address": "unused"}],
+        )
+
     def serve(self, verb, url, body):
         parts = urlsplit(url)
         self.calls.append((verb, parts.path))
@@ -151,15 +162,7 @@ class FakeNeutron:
             found["tags"] = body["tags"]
             return {"tags": body["tags"]}
         if action == ["add_router_interface"]:
-            subnet = self.objects["subnets"][body["subnet_id"]]
-            port = self.add(
-                "ports",
-                device_id=found["id"],
-                device_owner="network:router_interface",
-                network_id=subnet["network_id"],
-                fixed_ips=[{"subnet_id": subnet["id"], "ip_address": subnet["cidr"]}],
-            )
-            return {"port_id": port["id"]}
+            return {"port_id": self.attach(found["id"], body["subnet_id"])["id"]}
         if action == ["remove_router_interface"]:
             for port in self._ports_of(found["id"]):
                 if body["subnet_id"] in (ip["subnet_id"] for ip in port["fixed_ips"]):
@@ -202,7 +205,8 @@ def _handler(neutron):
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            with suppress(BrokenPipeError):  # who has asked has given up
+                self.wfile.write(data)
 
         do_GET = do_POST = do_PUT = do_DELETE = _serve
 

@@ -65,6 +65,11 @@ NORTHD_VERSION: Final = "northd_internal_version"
 #: Open_vSwitch.external_ids on a gateway node; ovn-controller copies it to Chassis.other_config.
 OVN_IS_INTERCONN: Final = "ovn-is-interconn"
 IS_INTERCONN: Final = "is-interconn"
+#: Open_vSwitch.external_ids, copied to Chassis.other_config: options of the cloud's management,
+#: comma-separated; Neutron schedules router gateways to chassis with the one named
+#: (neutron.conf, OVN; networking-ovn's documents).
+CMS_OPTIONS: Final = "ovn-cms-options"
+ENABLE_AS_GATEWAY: Final = "enable-chassis-as-gw"
 #: Port.external_ids of a tunnel: "CHASSIS@REMOTE_IP", later with "%LOCAL_IP" (ovn-controller,
 #: encaps.c, encaps_tunnel_id_create).
 TUNNEL_CHASSIS: Final = "ovn-chassis-id"

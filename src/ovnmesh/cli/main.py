@@ -28,6 +28,7 @@ COMMANDS = {
     "sbctl": ("ovnmesh.cli.passthrough", "sbctl"),
     "icnbctl": ("ovnmesh.cli.passthrough", "icnbctl"),
     "icsbctl": ("ovnmesh.cli.passthrough", "icsbctl"),
+    "site": ("ovnmesh.cli.site", "app"),
     "ic-db": ("ovnmesh.cli.ic_db", "app"),
     "controller": ("ovnmesh.cli.daemons", "controller"),
     "agent": ("ovnmesh.cli.daemons", "agent"),

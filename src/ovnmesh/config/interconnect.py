@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ovnmesh import ovn_keys as keys
 from ovnmesh.config.cluster import Node
 from ovnmesh.config.fields import (
     Address,
@@ -46,7 +47,8 @@ _KEYS = {
     "ic-db-host": "the addresses of the interconnection databases, comma-separated",
     "ic-nb-port": f'a TCP port such as "{IC_NB_PORT}"',
     "ic-sb-port": f'a TCP port such as "{IC_SB_PORT}"',
-    "gw-nodes": "the names of the gateway nodes, comma-separated, the preferred one first",
+    "gw-nodes": "the names of the gateway nodes, comma-separated, the preferred one first, or "
+    f"{keys.ENABLE_AS_GATEWAY} for those with it in ovn-cms-options",
     "auto-route": '"true" or "false"',
     "advertise-nodes": '"true" or "false"',
     **GATEWAY_KEYS,
@@ -162,6 +164,8 @@ def check_gateways(
     if not names or not config.enable_ic:
         return ()
     known = set(names)
+    if config.gw_nodes == (keys.ENABLE_AS_GATEWAY,):
+        return ()
     some = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     return tuple(
         Problem(
@@ -188,6 +192,8 @@ def _parse_port(text: str, report: Report) -> int:
 def _parse_gateways(text: str, report: Report) -> tuple[str, ...]:
     names = [parse_name(name, report) for name in split(text, "node names", report)]
     refuse_repeats(names, report)
+    if keys.ENABLE_AS_GATEWAY in names and len(names) > 1:
+        report(quote(text), f"either {keys.ENABLE_AS_GATEWAY} alone, or names of nodes")
     return tuple(names)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ovnmesh.config import InterconnectConfig, parse_config
 from ovnmesh.errors import ConfigError, Problem
-from ovnmesh.model.desired import Desired, SiteRecord
+from ovnmesh.model.desired import Desired, Router, SiteRecord
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.prefixes import Prefix, from_address, from_network
 from ovnmesh.providers.base import ProviderState
@@ -44,7 +44,8 @@ def decide_intent(
         state: the provider's reading; None if it could not be read.
         unreadable: why it could not be read; "" while it is being read for the first time.
         record: last good state; None if the site never joined.
-        router: name of the cluster's router; subnets of other VPCs are not on it.
+        router: name of the cluster's router, where the input names none; subnets of other VPCs
+            are not on it.
     """
     if state is not None and state.config is not None and not state.problems:
         if not state.config.enable_ic:
@@ -65,16 +66,19 @@ def decide_intent(
         record.local,
         record.data,
         last.gateways,
+        record.routers or (Router(router),),
     )
     return Intent(desired, False, *_remotes(last), findings, False)
 
 
 def make_desired(config: InterconnectConfig, state: ProviderState, router: str) -> Desired:
     """The wish that a good reading expresses."""
-    denied: dict[Prefix, str] = {}
+    routers = state.routers or (Router(router),)
+    names = {each.name for each in routers}
+    denied: dict[Prefix, str] = {from_network(n): why for n, why in state.denied.items()}
     local: set[Prefix] = set()
     for subnet in state.subnets:
-        if subnet.vpc != router:
+        if subnet.vpc not in names:
             continue
         for cidr in subnet.cidrs:
             if subnet.disable_interconnection:
@@ -93,6 +97,7 @@ def make_desired(config: InterconnectConfig, state: ProviderState, router: str) 
         frozenset(local),
         config.to_data(),
         config.gateways,
+        routers,
     )
 
 

@@ -14,6 +14,7 @@ from ovnmesh.model.observed import Interconnect, Northbound, Observed
 from ovnmesh.model.reading import observe_northbound, observe_southbound
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
+from ovnmesh.plan.learned import storming, surplus
 
 
 class SiteAccess:
@@ -29,6 +30,8 @@ class SiteAccess:
         view = schema.northbound(settings.router)
         self.nb = Database(settings.nb, view, wake, keys.CONTROLLER_LOCK)
         self.sb = Database(settings.sb, schema.southbound(), wake)
+        self._audit = False
+        self._served: frozenset[str] | None = None
         self._links = Links((self.nb, self.sb), wake)
 
     @property
@@ -46,23 +49,42 @@ class SiteAccess:
         """Why they do not answer."""
         return self._links.error
 
-    def northbound(self) -> Northbound:
-        """The northbound database as replicated so far."""
-        return observe_northbound(self.nb.snapshot(), self._router)
+    def northbound(self, intent: Intent | None = None) -> Northbound:
+        """The northbound database as replicated so far, with the routers of an intent."""
+        desired = intent.desired if intent is not None else None
+        wanted = desired.routers if desired is not None else ()
+        return observe_northbound(self.nb.snapshot(), self._router, wanted)
 
     def observe(self, intent: Intent, ic: Interconnect) -> Observed | None:
         """The site and the mesh, or None while rows are still on their way."""
-        nb = self.northbound()
+        nb = self.northbound(intent)
         switches = set(ic.transit_switches) | nb.served_switches()
         az = intent.desired.az_name if intent.desired is not None else nb.name
-        ports = {keys.lsp_name(az, ts) for ts in switches}
+        wishes = [router.wish for router in nb.routers]
+        ports = {wish.lsp_name(az, ts) for wish in wishes for ts in switches}
         owner = (keys.OWNER, nb.site_id)
-        conditions = dict(schema.transit_conditions(switches, ports, owner))
+        routers = {wish.name for wish in wishes}
+        conditions = dict(schema.transit_conditions(routers, switches, ports, owner))
         routes = schema.LEARNED_ROUTES if intent.leave else schema.OWN_ROUTES
+        if self._audit and not intent.leave:
+            routes = (*schema.OWN_ROUTES, *schema.LEARNED_ROUTES)
         conditions["Logical_Router_Static_Route"] = routes
         if self.nb.set_conditions(conditions) or not self.nb.settled():
             return None
-        return Observed(nb, observe_southbound(self.sb.snapshot()), ic)
+        observed = Observed(nb, observe_southbound(self.sb.snapshot()), ic)
+        self._audit = self._must_audit(observed)
+        return observed
+
+    def _must_audit(self, observed: Observed) -> bool:
+        """Whether to look at learned routes from the next pass on.
+
+        Not from this one: a storm has to be ended before its routes can be counted. A process that
+        starts does not know what has happened before, which matters where others change routers.
+        """
+        before, self._served = self._served, observed.nb.served_switches()
+        if storming(observed) or (observed.nb.shared if before is None else before - self._served):
+            return True
+        return self._audit and bool(surplus((), observed))
 
     def close(self) -> None:
         """Disconnect."""

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ovnmesh import ovn_keys as keys
 from ovnmesh.model.prefixes import Prefix, parse_prefix
 
 #: BFD timers with which a gateway's death is noticed after 0.3 s; shorter ones flap where gateways
@@ -53,9 +54,19 @@ class Router:
     label: str = ""
     transit_switches: tuple[str, ...] = ()
 
+    def lrp_name(self, az: str, ts: str) -> str:
+        """Name of its port on a transit switch."""
+        return f"lrp-{self.label}-{ts}" if self.label else keys.lrp_name(az, ts)
+
+    def lsp_name(self, az: str, ts: str) -> str:
+        """Name of the transit switch's port towards it."""
+        return f"lsp-{ts}-{self.label}" if self.label else keys.lsp_name(az, ts)
+
 
 #: What the documents describe.
 DEFAULT_POLICY = GatewayPolicy()
+#: Kube-OVN's router of the default VPC (``--cluster-router``).
+CLUSTER_ROUTER = Router("ovn-cluster")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,7 @@ class Desired:
         local: prefixes of the cluster's own subnets, whether or not OVN has them yet.
         data: the ``ovn-ic-config`` data this came from, for the record.
         gateways: how gateways serve.
+        routers: logical routers to connect.
     """
 
     az_name: str
@@ -79,28 +91,35 @@ class Desired:
     local: frozenset[Prefix] = frozenset()
     data: Mapping[str, str] = field(default_factory=dict)
     gateways: GatewayPolicy = DEFAULT_POLICY
+    routers: tuple[Router, ...] = (CLUSTER_ROUTER,)
 
 
 def encode_desired(desired: Desired) -> str:
     """The record of a wish as compact, stable JSON."""
-    return json.dumps(
-        {
-            "config": dict(sorted(desired.data.items())),
-            "denied": {str(prefix): why for prefix, why in sorted(desired.denied.items())},
-            "local": [str(prefix) for prefix in sorted(desired.local)],
-        },
-        separators=(",", ":"),
-        sort_keys=True,
-    )
+    record: dict[str, object] = {
+        "config": dict(sorted(desired.data.items())),
+        "denied": {str(prefix): why for prefix, why in sorted(desired.denied.items())},
+        "local": [str(prefix) for prefix in sorted(desired.local)],
+    }
+    if any(router.label for router in desired.routers):
+        record["routers"] = [
+            [router.name, router.label, *router.transit_switches] for router in desired.routers
+        ]
+    return json.dumps(record, separators=(",", ":"), sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
 class SiteRecord:
-    """The last good state as read back from the database."""
+    """The last good state as read back from the database.
+
+    Attributes:
+        routers: empty for the one that the command line names.
+    """
 
     data: Mapping[str, str]
     denied: Mapping[Prefix, str]
     local: frozenset[Prefix]
+    routers: tuple[Router, ...] = ()
 
 
 def decode_record(raw: str) -> SiteRecord | None:
@@ -111,6 +130,10 @@ def decode_record(raw: str) -> SiteRecord | None:
             {str(k): str(v) for k, v in found["config"].items()},
             {parse_prefix(k): str(v) for k, v in found["denied"].items()},
             frozenset(parse_prefix(p) for p in found["local"]),
+            tuple(
+                Router(str(name), str(label), tuple(map(str, switches)))
+                for name, label, *switches in found.get("routers", ())
+            ),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

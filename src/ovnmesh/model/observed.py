@@ -10,14 +10,30 @@ from functools import cached_property
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.capabilities import Capabilities, parse_capabilities
+from ovnmesh.model.desired import Router
 from ovnmesh.model.gateway_state import GatewayState, decode_gateway_state
 from ovnmesh.model.paths import ChassisReport
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
 
 
 @dataclass(frozen=True, slots=True)
+class LogicalRouter:
+    """A Logical_Router that is, or was, to be connected.
+
+    Attributes:
+        wish: what is asked of it.
+        uuid: "" if the northbound database has no such router.
+        enabled: whether it routes at all (ovn-nb(5), Logical_Router.enabled).
+    """
+
+    wish: Router
+    uuid: str
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class RouterPort:
-    """A Logical_Router_Port of the site's router (LRP)."""
+    """A Logical_Router_Port of one of the site's routers (LRP); `router` is that one's UUID."""
 
     uuid: str
     name: str
@@ -26,11 +42,23 @@ class RouterPort:
     gateway_chassis: frozenset[str]
     external_ids: Mapping[str, str]
     options: Mapping[str, str] = field(default_factory=dict)
+    router: str = ""
+    ha_chassis_group: str = ""
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether it is bound to gateway chassis (ovn-nb(5), "Distributed Gateway Ports")."""
+        return bool(self.gateway_chassis or self.ha_chassis_group)
 
     @property
     def prefixes(self) -> tuple[Prefix, ...]:
         """Connected prefixes, host bits dropped."""
         return tuple(p for n in self.networks if (p := try_parse_prefix(n)) is not None)
+
+    @property
+    def transit_switch(self) -> str:
+        """The transit switch it is tagged to serve, "" for a port that is not ours."""
+        return self.external_ids.get(keys.TRANSIT_SWITCH, "")
 
     @property
     def addresses(self) -> frozenset[str]:
@@ -58,6 +86,14 @@ class GatewayChassis:
     name: str
     chassis: str
     priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nat:
+    """A NAT rule of the site's router that names no gateway port; others are not replicated."""
+
+    uuid: str
+    external_ip: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +147,7 @@ class Chassis:
     hostname: str
     is_interconn: bool
     is_remote: bool
+    cms_options: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +243,7 @@ class Northbound:
     name: str
     options: Mapping[str, str]
     external_ids: Mapping[str, str]
-    router_uuid: str
+    routers: tuple[LogicalRouter, ...]
     router_ports: tuple[RouterPort, ...]
     switches: Mapping[str, LogicalSwitch]
     switch_ports: Mapping[str, SwitchPort]
@@ -215,6 +252,9 @@ class Northbound:
     bfd: BfdGroup = BfdGroup()
     static_routes: tuple[StaticRoute, ...] = ()
     """Learned ones are there only when asked for: they grow with the mesh (`ovsdb.schema`)."""
+    nats: tuple[Nat, ...] = ()
+    load_balanced: bool = False
+    """Whether the router itself has load balancers, as opposed to its switches."""
 
     @property
     def learned_routes(self) -> tuple[StaticRoute, ...]:
@@ -231,19 +271,30 @@ class Northbound:
         """What the site's OVN version can do."""
         return parse_capabilities(self.options.get(keys.NORTHD_VERSION, ""))
 
+    def router(self, name: str) -> LogicalRouter | None:
+        """The router of that name, None if the database does not have it."""
+        return next((r for r in self.routers if r.wish.name == name and r.uuid), None)
+
+    @property
+    def shared(self) -> bool:
+        """Whether the database has routers of others too, as OpenStack's does."""
+        return any(router.wish.label for router in self.routers)
+
     def lrp_by_name(self, name: str) -> RouterPort | None:
-        """The router port of that name, if the router has it."""
+        """The router port of that name, if a router of the site has it."""
         return next((port for port in self.router_ports if port.name == name), None)
+
+    def tagged_lrp(self, ts: str) -> RouterPort | None:
+        """The port tagged ours that serves a transit switch."""
+        return next((port for port in self.transit_lrps() if port.transit_switch == ts), None)
 
     def transit_lrp(self, ts: str, az: str) -> RouterPort | None:
         """Our port on a transit switch: the one tagged ours, else the one named as documented."""
-        for port in self.router_ports:
-            if (
-                port.external_ids.get(keys.OWNER) == self.site_id
-                and port.external_ids.get(keys.TRANSIT_SWITCH) == ts
-            ):
-                return port
-        return self.lrp_by_name(keys.lrp_name(az, ts))
+        tagged = self.tagged_lrp(ts)
+        if tagged is not None:
+            return tagged
+        names = (router.wish.lrp_name(az, ts) for router in self.routers)
+        return next((port for name in names if (port := self.lrp_by_name(name)) is not None), None)
 
     def transit_lrps(self) -> tuple[RouterPort, ...]:
         """All ports tagged ours."""

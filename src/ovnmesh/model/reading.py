@@ -4,9 +4,10 @@ Called by everything that reads databases: controller, command line, tests. The 
 knows in which column a fact stands. Must not decide anything.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.desired import Router, decode_record
 from ovnmesh.model.observed import (
     BfdGroup,
     Chassis,
@@ -15,7 +16,9 @@ from ovnmesh.model.observed import (
     IcPort,
     IcRoute,
     Interconnect,
+    LogicalRouter,
     LogicalSwitch,
+    Nat,
     Northbound,
     Policy,
     RouterPort,
@@ -29,21 +32,39 @@ from ovnmesh.model.prefixes import try_parse_prefix
 from ovnmesh.model.rows import Row, Snapshot, Table, mapping, number, strings, text
 
 
-def observe_northbound(snapshot: Snapshot, router: str) -> Northbound:
-    """Read the northbound rows of a site whose cluster router has that name."""
+def observe_northbound(
+    snapshot: Snapshot, router: str, wanted: Sequence[Router] = ()
+) -> Northbound:
+    """Read the northbound rows of a site.
+
+    Args:
+        snapshot: the rows.
+        router: name of the cluster's router, for sites whose record names none.
+        wanted: routers that are asked for by now; those of the record are read as well.
+    """
     global_uuid, global_row = _first(snapshot.get("NB_Global", {}))
-    router_uuid, router_row = _by_name(snapshot.get("Logical_Router", {}), router)
-    port_uuids = strings(router_row, "ports")
+    record = decode_record(mapping(global_row, "external_ids").get(keys.SITE_RECORD, ""))
+    recorded = record.routers if record is not None else ()
+    wishes = {wish.name: wish for wish in (*recorded, *wanted)} or {router: Router(router)}
+    rows = snapshot.get("Logical_Router", {})
+    routers = tuple(_logical_router(wish, rows) for wish in wishes.values())
+    present = [rows[router.uuid] for router in routers if router.uuid]
     ports = snapshot.get("Logical_Router_Port", {})
+    owners = {
+        uuid: router.uuid
+        for router in routers
+        if router.uuid
+        for uuid in strings(rows[router.uuid], "ports")
+    }
     return Northbound(
         global_uuid=global_uuid,
         name=text(global_row, "name"),
         options=mapping(global_row, "options"),
         external_ids=mapping(global_row, "external_ids"),
-        router_uuid=router_uuid,
+        routers=routers,
         router_ports=tuple(
             sorted(
-                (_router_port(uuid, ports[uuid]) for uuid in port_uuids if uuid in ports),
+                (_router_port(uuid, ports[uuid], owners[uuid]) for uuid in owners if uuid in ports),
                 key=lambda port: port.name,
             )
         ),
@@ -85,6 +106,8 @@ def observe_northbound(snapshot: Snapshot, router: str) -> Northbound:
             if mapping(row, "external_ids").get(keys.OWNER) == global_uuid
         ),
         bfd=_bfd_group(snapshot, global_uuid),
+        nats=_nats(snapshot.get("NAT", {}), present),
+        load_balanced=any(strings(row, "load_balancer") for row in present),
         static_routes=tuple(
             StaticRoute(
                 uuid,
@@ -96,6 +119,23 @@ def observe_northbound(snapshot: Snapshot, router: str) -> Northbound:
             )
             for uuid, row in snapshot.get("Logical_Router_Static_Route", {}).items()
         ),
+    )
+
+
+def _logical_router(wish: Router, rows: Table) -> LogicalRouter:
+    uuid, row = _by_name(rows, wish.name)
+    # An optional column: routers without a value are enabled (ovn-nb(5)).
+    enabled = row.get("enabled", True) not in (False, frozenset({False}))
+    return LogicalRouter(wish, uuid, enabled)
+
+
+def _nats(rows: Table, routers: Iterable[Row]) -> tuple[Nat, ...]:
+    """The routers' NAT rules without a gateway port."""
+    ours = {uuid for router in routers for uuid in strings(router, "nat")}
+    return tuple(
+        Nat(uuid, text(row, "external_ip"))
+        for uuid, row in sorted(rows.items())
+        if uuid in ours and not strings(row, "gateway_port")
     )
 
 
@@ -134,6 +174,7 @@ def observe_southbound(snapshot: Snapshot) -> Southbound:
             text(row, "hostname"),
             mapping(row, "other_config").get(keys.IS_INTERCONN) == "true",
             mapping(row, "other_config").get(keys.IS_REMOTE) == "true",
+            frozenset(mapping(row, "other_config").get(keys.CMS_OPTIONS, "").split(",")),
         )
         for uuid, row in snapshot.get("Chassis", {}).items()
     }
@@ -214,7 +255,7 @@ def _routes(rows: Iterable[tuple[str, Row]], zones: Mapping[str, str]) -> Iterab
         )
 
 
-def _router_port(uuid: str, row: Row) -> RouterPort:
+def _router_port(uuid: str, row: Row, router: str) -> RouterPort:
     return RouterPort(
         uuid,
         text(row, "name"),
@@ -223,6 +264,8 @@ def _router_port(uuid: str, row: Row) -> RouterPort:
         strings(row, "gateway_chassis"),
         mapping(row, "external_ids"),
         mapping(row, "options"),
+        router,
+        ha_chassis_group=text(row, "ha_chassis_group"),
     )
 
 

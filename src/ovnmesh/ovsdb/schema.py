@@ -32,11 +32,15 @@ class View:
     conditions: Mapping[str, Condition] = field(default_factory=lambda: MappingProxyType({}))
 
 
-_PORT = ("name", "mac", "networks", "gateway_chassis", "external_ids", "options")
+_PORT = (
+    *("name", "mac", "networks", "gateway_chassis", "ha_chassis_group"),
+    *("external_ids", "options"),
+)
 _SWITCH_PORT = ("name", "type", "addresses", "options", "external_ids")
 _NB_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "NB_Global": ("name", "options", "external_ids"),
-    "Logical_Router": ("name", "ports"),
+    "Logical_Router": ("name", "ports", "enabled", "nat", "load_balancer"),
+    "NAT": ("external_ip", "gateway_port"),
     "Logical_Router_Port": _PORT,
     "Gateway_Chassis": ("name", "chassis_name", "priority"),
     "HA_Chassis_Group": ("name", "ha_chassis", "external_ids"),
@@ -61,7 +65,10 @@ OWN_ROUTES: Condition = (
     ("options", "includes", ("map", (("ecmp_symmetric_reply", "true"),))),
     ("options", "includes", ("map", (("ecmp_symmetric_reply", "false"),))),
 )
-#: Routes that ovn-ic learned: they grow with the mesh, and are read only to leave it.
+#: NAT rules whose gateway port OVN has to find out. Neutron always names one, Kube-OVN never.
+WITHOUT_GATEWAY_PORT: Condition = (("gateway_port", "==", ("set", ())),)
+#: Routes that ovn-ic learned: they grow with the mesh, and are read only to leave it, and to look
+#: for those that ovn-ic has left behind.
 LEARNED_ROUTES: Condition = (
     ("options", "includes", ("map", (("origin", "connected"),))),
     ("options", "includes", ("map", (("origin", "static"),))),
@@ -75,6 +82,7 @@ def northbound(router: str) -> View:
         _NB_COLUMNS,
         {
             "Logical_Router": (("name", "==", router),),
+            "NAT": WITHOUT_GATEWAY_PORT,
             "HA_Chassis_Group": NOTHING,
             "HA_Chassis": NOTHING,
             "Logical_Switch": NOTHING,
@@ -86,17 +94,19 @@ def northbound(router: str) -> View:
 
 
 def transit_conditions(
-    switches: Iterable[str], ports: Iterable[str], owner: tuple[str, str]
+    routers: Iterable[str], switches: Iterable[str], ports: Iterable[str], owner: tuple[str, str]
 ) -> Mapping[str, Condition]:
     """Northbound conditions once the transit switches are known.
 
     Args:
+        routers: names of the routers to connect.
         switches: names of the transit switches.
         ports: names our switch ports have or may have.
         owner: key and value of the tag on rows of ours.
     """
     tagged = ("external_ids", "includes", ("map", (owner,)))
     return {
+        "Logical_Router": tuple(("name", "==", name) for name in sorted(routers)),
         "HA_Chassis_Group": (tagged,),
         "HA_Chassis": (tagged,),
         "Logical_Switch": (tagged, *(("name", "==", name) for name in sorted(switches))),

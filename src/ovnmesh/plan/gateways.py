@@ -8,13 +8,13 @@ Must not leave a port without its last gateway.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.gateway_state import GatewayState
-from ovnmesh.model.observed import GatewayChassis, Observed, RouterPort
+from ovnmesh.model.observed import GatewayChassis, Observed, RouterPort, Southbound
 from ovnmesh.plan.gateway_order import decide_order
 from ovnmesh.plan.operations import (
     Content,
@@ -50,6 +50,15 @@ class Gateways:
     state: GatewayState
     pending: Waits
     findings: tuple[Finding, ...]
+
+
+def resolve_gateways(desired: Desired, sb: Southbound) -> Desired:
+    """Put the chassis that the cloud's management allows in the place of the word for them."""
+    if desired.gw_nodes != (keys.ENABLE_AS_GATEWAY,):
+        return desired
+    allowed = [c for c in sb.chassis if keys.ENABLE_AS_GATEWAY in c.cms_options and not c.is_remote]
+    nodes = tuple(sorted(chassis.hostname or chassis.name for chassis in allowed))
+    return replace(desired, gw_nodes=nodes or desired.gw_nodes)
 
 
 def decide_gateways(desired: Desired, observed: Observed, ages: Ages) -> Gateways:
@@ -173,6 +182,15 @@ def _existing(lrp: RouterPort | None, observed: Observed) -> dict[str, GatewayCh
 
 def _no_chassis(node: str, observed: Observed) -> Finding:
     known = sorted(c.hostname for c in observed.sb.chassis if not c.is_remote)
+    if node == keys.ENABLE_AS_GATEWAY:
+        return Finding(
+            "gateway-unknown",
+            node,
+            f"no chassis has {node} in its ovn-cms-options; the site has "
+            f"{', '.join(known) or 'none'}. Expected at least one; on a gateway node: ovs-vsctl "
+            f"set Open_vSwitch . external_ids:ovn-cms-options={node}. The gateways stay as they "
+            "are.",
+        )
     return Finding(
         "gateway-unknown",
         node,

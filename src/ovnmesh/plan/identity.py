@@ -10,9 +10,12 @@ know it yet brings the keys its switches and ports already use, because ovn-cont
 ones when ovn-ic allocates others (all traffic lost until a recompute). Must not delete rows.
 """
 
+from collections.abc import Mapping
+
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.observed import Observed
 from ovnmesh.plan.operations import Content, Insert, Named, Operation, Reference, Update, Uuid
+from ovnmesh.plan.routers import Attachment
 
 
 def renames(az: str, observed: Observed) -> bool:
@@ -21,8 +24,16 @@ def renames(az: str, observed: Observed) -> bool:
     return bool(nb.name) and nb.name != az and bool(nb.transit_lrps())
 
 
-def plan_identity(az: str, observed: Observed) -> tuple[Operation, ...]:
-    """Rename our rows of the interconnection southbound database in place."""
+def plan_identity(
+    az: str, attachments: Mapping[str, Attachment], observed: Observed
+) -> tuple[Operation, ...]:
+    """Rename our rows of the interconnection southbound database in place.
+
+    Args:
+        az: the wanted AZ name.
+        attachments: wanted names of the ports, by transit switch.
+        observed: the site and the mesh.
+    """
     nb, ic = observed.nb, observed.ic
     if not renames(az, observed):
         return ()
@@ -32,8 +43,8 @@ def plan_identity(az: str, observed: Observed) -> tuple[Operation, ...]:
         operations.append(Update("Availability_Zone", old, {"name": az}))
     names = {port.name for port in ic.ports}
     for port in ic.ports:
-        wanted = keys.lsp_name(az, port.ts)
         ours = port.az == nb.name and port.name in nb.switch_ports
+        wanted = attachments[port.ts].lsp if port.ts in attachments else port.name
         if ours and port.name != wanted and wanted not in names:
             operations.append(Update("Port_Binding", port.uuid, {"logical_port": wanted}))
     return tuple(operations)

@@ -26,6 +26,7 @@ from ovnmesh.plan.operations import (
     Uuid,
     symbol,
 )
+from ovnmesh.plan.routers import Attachment
 
 _TS = keys.TRANSIT_SWITCH
 LRP_TABLE = "Logical_Router_Port"
@@ -44,8 +45,7 @@ def policy_match(lrp: str) -> str:
 
 def plan_ports(
     nb: Northbound,
-    az: str,
-    ts: str,
+    attachment: Attachment,
     endpoint: Endpoint,
     options: Mapping[str, str | None],
 ) -> tuple[tuple[Operation, ...], Reference | None]:
@@ -53,8 +53,7 @@ def plan_ports(
 
     Args:
         nb: the northbound database.
-        az: our AZ name.
-        ts: the transit switch.
+        attachment: the transit switch, the router and the ports' names.
         endpoint: the router port's MAC and networks.
         options: options of the router port; None for one that it must not have. Others stay.
 
@@ -62,13 +61,13 @@ def plan_ports(
         The operations, and a reference to the router port for those that hang on it; None while
         the router port has to wait for the switch port's tunnel key.
     """
-    name = keys.lrp_name(az, ts)
+    ts, name = attachment.ts, attachment.lrp
     tags = {keys.OWNER: nb.site_id, keys.TRANSIT_SWITCH: ts}
-    lrp = nb.transit_lrp(ts, az)
-    lsp = _switch_port(nb, az, ts, lrp)
+    lrp = _router_port(nb, attachment)
+    lsp = _switch_port(nb, attachment, lrp)
     operations: list[Operation] = []
     if lsp is None:
-        operations.append(_new_switch_port(nb, az, ts, tags))
+        operations.append(_new_switch_port(nb, attachment, tags))
     if lrp is None and not _has_key(lsp):
         return tuple(operations), None
     reference: Reference
@@ -85,7 +84,7 @@ def plan_ports(
                     "external_ids": tags,
                 },
                 reference.name,
-                Parent("Logical_Router", Uuid(nb.router_uuid), "ports"),
+                Parent("Logical_Router", Uuid(attachment.router), "ports"),
             )
         )
     else:
@@ -93,38 +92,45 @@ def plan_ports(
         operations += _mend_lrp(lrp, name, endpoint, tags)
         operations += _mend_options(lrp, options)
     if lsp is not None:
-        operations += _mend_lsp(lsp, keys.lsp_name(az, ts), name, tags)
-    operations += _plan_policy(nb, name, tags)
+        operations += _mend_lsp(lsp, attachment.lsp, name, tags)
+    if attachment.bypass:
+        operations += _plan_policy(nb, attachment, tags)
     return tuple(operations), reference
 
 
-def awaits_key(nb: Northbound, az: str, ts: str) -> bool:
+def awaits_key(nb: Northbound, attachment: Attachment) -> bool:
     """Whether the router port has to wait for the switch port's tunnel key."""
-    lrp = nb.transit_lrp(ts, az)
-    return lrp is None and not _has_key(_switch_port(nb, az, ts, lrp))
+    lrp = _router_port(nb, attachment)
+    return lrp is None and not _has_key(_switch_port(nb, attachment, lrp))
 
 
-def _switch_port(nb: Northbound, az: str, ts: str, lrp: RouterPort | None) -> SwitchPort | None:
-    peer = nb.switch_port_of(lrp.name) if lrp is not None else None
-    return peer or nb.switch_ports.get(keys.lsp_name(az, ts))
+def _router_port(nb: Northbound, attachment: Attachment) -> RouterPort | None:
+    return nb.tagged_lrp(attachment.ts) or nb.lrp_by_name(attachment.lrp)
+
+
+def _switch_port(
+    nb: Northbound, attachment: Attachment, lrp: RouterPort | None
+) -> SwitchPort | None:
+    peer = nb.switch_port_of(attachment.lrp if lrp is None else lrp.name)
+    return peer or nb.switch_ports.get(attachment.lsp)
 
 
 def _has_key(lsp: SwitchPort | None) -> bool:
     return lsp is not None and keys.REQUESTED_TNL_KEY in lsp.options
 
 
-def _new_switch_port(nb: Northbound, az: str, ts: str, tags: Mapping[str, str]) -> Insert:
+def _new_switch_port(nb: Northbound, attachment: Attachment, tags: Mapping[str, str]) -> Insert:
     return Insert(
         LSP_TABLE,
         {
-            "name": keys.lsp_name(az, ts),
+            "name": attachment.lsp,
             "type": "router",
             "addresses": frozenset({"router"}),
-            "options": {keys.ROUTER_PORT: keys.lrp_name(az, ts)},
+            "options": {keys.ROUTER_PORT: attachment.lrp},
             "external_ids": tags,
         },
-        f"lsp_{symbol(ts)}",
-        Parent("Logical_Switch", Uuid(nb.switches[ts].uuid), "ports"),
+        f"lsp_{symbol(attachment.ts)}",
+        Parent("Logical_Switch", Uuid(nb.switches[attachment.ts].uuid), "ports"),
     )
 
 
@@ -163,9 +169,10 @@ def _mend_lsp(lsp: SwitchPort, name: str, peer: str, tags: Mapping[str, str]) ->
     return operations
 
 
-def _plan_policy(nb: Northbound, lrp_name: str, tags: Mapping[str, str]) -> list[Operation]:
-    wanted = policy_match(lrp_name)
-    ts = tags[keys.TRANSIT_SWITCH]
+def _plan_policy(
+    nb: Northbound, attachment: Attachment, tags: Mapping[str, str]
+) -> list[Operation]:
+    wanted, ts = policy_match(attachment.lrp), attachment.ts
     existing = [p for p in nb.policies if p.external_ids.get(keys.TRANSIT_SWITCH) == ts]
     if not existing:
         return [
@@ -178,7 +185,7 @@ def _plan_policy(nb: Northbound, lrp_name: str, tags: Mapping[str, str]) -> list
                     "external_ids": dict(tags),
                 },
                 f"policy_{symbol(ts)}",
-                Parent("Logical_Router", Uuid(nb.router_uuid), "policies"),
+                Parent("Logical_Router", Uuid(attachment.router), "policies"),
             )
         ]
     first, *surplus = existing
@@ -190,7 +197,7 @@ def _plan_policy(nb: Northbound, lrp_name: str, tags: Mapping[str, str]) -> list
     if first.action != "allow":
         columns["action"] = "allow"
     operations: list[Operation] = [Update(POLICY_TABLE, first.uuid, columns)] if columns else []
-    operations += [_delete_policy(nb, policy.uuid) for policy in surplus]
+    operations += [_delete_policy(policy.uuid) for policy in surplus]
     return operations
 
 
@@ -208,10 +215,10 @@ def plan_port_removal(nb: Northbound, ts: str) -> tuple[Operation, ...]:
         if lsp is not None and ts in nb.switches:
             operations.append(_delete_lsp(nb, ts, lsp))
         operations.append(
-            Delete(LRP_TABLE, lrp.uuid, Parent("Logical_Router", Uuid(nb.router_uuid), "ports"))
+            Delete(LRP_TABLE, lrp.uuid, Parent("Logical_Router", Uuid(lrp.router), "ports"))
         )
     operations += [
-        _delete_policy(nb, policy.uuid)
+        _delete_policy(policy.uuid)
         for policy in nb.policies
         if policy.external_ids.get(keys.TRANSIT_SWITCH) == ts
     ]
@@ -224,6 +231,6 @@ def _delete_lsp(nb: Northbound, ts: str, lsp: SwitchPort) -> Delete:
     )
 
 
-def _delete_policy(nb: Northbound, uuid: str) -> Delete:
-    """Delete one policy of the cluster's router."""
-    return Delete(POLICY_TABLE, uuid, Parent("Logical_Router", Uuid(nb.router_uuid), "policies"))
+def _delete_policy(uuid: str) -> Delete:
+    """Delete a policy; which router has it is not replicated."""
+    return Delete(POLICY_TABLE, uuid, Parent("Logical_Router", None, "policies"))

@@ -9,6 +9,7 @@ Must not write anything.
 """
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ovnmesh.model.observed import IcPort, Interconnect, Observed, RouterPort, TransitSwitch
@@ -65,20 +66,21 @@ def is_parked(port: RouterPort | IcPort) -> bool:
     return endpoint.networks == (parking_network(endpoint.mac),)
 
 
-def decide_stages(az: str, observed: Observed, ages: Ages) -> Stages:
+def decide_stages(az: str, observed: Observed, routers: Mapping[str, str], ages: Ages) -> Stages:
     """Decide what each transit switch may do here.
 
-    A site's first port is in service at once: there is no traffic that could be lost.
+    A router's first port is in service at once: there is no traffic that could be lost.
 
     Args:
         az: our AZ name.
         observed: the site and the mesh.
+        routers: UUID of the router that each transit switch is connected to.
         ages: seconds for which conditions reported as pending have held.
     """
     settled = {step for step, age_s in ages.items() if age_s >= SETTLE_S}
     switches = observed.ic.transit_switches
     ports = {name: observed.nb.transit_lrp(name, az) for name in switches}
-    serving = any(port is not None and not is_parked(port) for port in ports.values())
+    serving = {port.router for port in ports.values() if port is not None and not is_parked(port)}
     parked: set[str] = set()
     leaving: set[str] = set()
     ripe: set[Condition] = set()
@@ -93,7 +95,7 @@ def decide_stages(az: str, observed: Observed, ages: Ages) -> Stages:
                 ripe.add(step)
                 if step in settled:
                     leaving.add(name)
-        elif serving and (port is None or is_parked(port)):
+        elif routers.get(name) in serving and (port is None or is_parked(port)):
             if port is not None and not awaited(name, observed) and _is_bound(port, observed):
                 ripe.add(step)
             if step not in ripe & settled:

@@ -36,7 +36,12 @@ _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}")
 _INTERFACE = "network:router_interface"
 _ROUTER_FIELDS = ("id", "name", "admin_state_up", "external_gateway_info")
 _SUBNET_FIELDS = ("id", "name", "cidr", "network_id", "tags")
-_URL = re.compile(r"https?://[\w.:\[\]-]+")
+_URL = re.compile(r"https?://[\w.:\[\]-]*[\w\]]")
+
+_FOREIGN = (sdk.SDKException, keystone.ClientException, requests.RequestException)
+
+# It logs the lines of a wrong clouds.yaml, which may hold a password.
+logging.getLogger("openstack.config").setLevel(logging.CRITICAL)
 
 
 class Api:
@@ -68,8 +73,8 @@ class Api:
 
     def _connect(self) -> Connection:
         files = [self._clouds_yaml] if self._clouds_yaml else None
-        if files and not Path(files[0]).is_file():
-            raise ProviderError(f"clouds-yaml: found no file {files[0]}; expected a clouds.yaml")
+        if files:
+            _check_clouds_yaml(Path(files[0]))
         try:
             config = openstack.config.OpenStackConfig(
                 config_files=files,
@@ -84,16 +89,19 @@ class Api:
             raise ProviderError(
                 f"cloud {quote(self.cloud)}: found {said}; expected a whole entry in clouds.yaml"
             ) from error
-        except yaml.YAMLError as error:
-            # Not its text: it quotes the line, which may hold a password.
-            mark = getattr(error, "problem_mark", None)
-            at = f" (line {mark.line + 1})" if mark else ""
-            raise ProviderError(
-                f"cloud {quote(self.cloud)}: found a clouds.yaml that is no YAML{at}"
-            ) from None
         if region.config.get("api_timeout") is None:
             region.config["api_timeout"] = TIMEOUT_S
         return Connection(config=region)
+
+    def look_closer(self, error: Exception) -> Exception:
+        """What is behind a failed discovery: keystoneauth keeps the reason to itself."""
+        url = _URL.search(str(error))
+        if url is not None and self._connection is not None:
+            try:
+                self._connection.session.get(url[0])
+            except _FOREIGN as reason:
+                return reason
+        return error
 
     def close(self) -> None:
         """Forget the connection; the next question makes a new one, with clouds.yaml as it is."""
@@ -111,10 +119,11 @@ def asking(api: Api) -> Iterator[Any]:
     """
     try:
         yield api.network
-    except (sdk.SDKException, keystone.ClientException, requests.RequestException) as error:
-        api.close()
+    except _FOREIGN as error:
         LOG.debug("cloud %s: %s", api.cloud, type(error).__name__, exc_info=True)
-        raise ProviderError(f"cloud {quote(api.cloud)}: {explain(error)}") from None
+        cause = api.look_closer(error) if isinstance(error, keystone.DiscoveryFailure) else error
+        api.close()
+        raise ProviderError(f"cloud {quote(api.cloud)}: {explain(cause)}") from None
 
 
 def read_neutron(api: Api, names: Iterable[str]) -> Neutron:
@@ -227,8 +236,24 @@ def explain(error: Exception) -> str:
     return f"the API{at} cannot be used ({type(error).__name__}); expected Neutron to answer there"
 
 
+def _check_clouds_yaml(path: Path) -> None:
+    """Refuse a file that openstacksdk would pass over in silence."""
+    try:
+        yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        found = f"{path}, which cannot be read ({error.strerror})"
+        raise ProviderError(f"clouds-yaml: found {found}; expected a clouds.yaml") from None
+    except yaml.YAMLError as error:
+        # Not its text: it quotes the line, which may hold a password.
+        mark = getattr(error, "problem_mark", None)
+        at = f", line {mark.line + 1}" if mark else ""
+        raise ProviderError(f"clouds-yaml: found no YAML in {path}{at}; expected YAML") from None
+
+
 def _unknown_cloud(cloud: str, config: Any) -> str:
-    names = ", ".join(sorted(name for name in config.get_cloud_names() if name))
+    # "defaults" is openstacksdk's own word for no cloud at all.
+    named = sorted(name for name in config.get_cloud_names() if name and name != "defaults")
+    names = ", ".join(named)
     known = f"one of {names}" if names else "an entry of that name; there is none at all"
     place = config.config_filename or "clouds.yaml"
     return f"cloud {quote(cloud)}: found no such entry in {place}; expected {known}"
