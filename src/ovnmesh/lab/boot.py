@@ -173,10 +173,26 @@ def _wait_site(site: Site) -> None:
 
 
 def _wait_connected(lab: Lab) -> None:
-    """Wait until a pod of the first connected site reaches one of each other site."""
+    """Wait until a pod of the first connected site reaches one of each other site.
+
+    VMs ask instead of being asked: their security group lets answers in, and nothing else. Between
+    two OpenStack sites neither is let in, so the routes must do.
+    """
     connected = [site for site in lab.sites if site.enable_ic and site.auto_route and site.pods]
     for site in connected[1:]:
-        _wait_reachable(connected[0].pods[0], site.pods[0])
+        source, target = (site, connected[0]) if site.openstack else (connected[0], site)
+        if target.openstack:
+            _wait_learned(source, target)
+            _wait_learned(target, source)
+        else:
+            _wait_reachable(source.pods[0], target.pods[0])
+
+
+def _wait_learned(site: Site, other: Site) -> None:
+    """Wait until a site's nodes have a route to the first network of another."""
+    prefix = f'ip_prefix="{other.ovn_default.cidrs[0]}"'
+    daemons.nbctl(site, "wait-until", "Logical_Router_Static_Route", prefix)
+    daemons.nbctl(site, "--wait=hv", "sync")
 
 
 def _wait_reachable(source: Pod, target: Pod) -> None:

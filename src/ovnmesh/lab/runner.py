@@ -22,6 +22,7 @@ from ovnmesh.lab import (
     network,
     objects,
     status,
+    targets,
     teardown,
 )
 from ovnmesh.lab.boot import Progress
@@ -39,10 +40,8 @@ from ovnmesh.lab.state import (
 )
 from ovnmesh.lab.topology import (
     JOIN,
-    OUTSIDE,
     OVN_DEFAULT,
     IcNode,
-    Interface,
     Network,
     Node,
     Pod,
@@ -131,20 +130,7 @@ class LabRunner:
         Raises:
             LabError: there is no such thing in the lab.
         """
-        ic_node = self.lab.ic_node(target)
-        if ic_node is not None:
-            return ic_node.netns
-        if target == "router":
-            return self.lab.router_netns
-        if target == OUTSIDE:
-            return self._outside()
-        site, name = self._split(target)
-        if name == "control":
-            return site.control_netns
-        for node in site.nodes:
-            if node.name == name:
-                return node.netns
-        return site.pod(name).netns
+        return targets.netns_of(self.lab, target)
 
     def address_of(self, target: str, version: int | None = None) -> str:
         """Address to ping: of a pod, a node, the outside, or the target itself if it is none.
@@ -156,35 +142,7 @@ class LabRunner:
         Raises:
             LabError: there is no such thing, or it has no such address.
         """
-        if "/" not in target and target != OUTSIDE:
-            return target
-        addresses = self._addresses(target)
-        for address in addresses:
-            if version in (None, address.version):
-                return str(address.ip)
-        raise LabError(f"{target}: has no IPv{version} address, only {addresses}")
-
-    def _addresses(self, target: str) -> tuple[Interface, ...]:
-        if target == OUTSIDE:
-            self._outside()
-            return self.lab.outside_addresses
-        site, name = self._split(target)
-        nodes = {node.name: node for node in site.nodes}
-        return (nodes[name].address,) if name in nodes else site.pod(name).addresses
-
-    def _outside(self) -> str:
-        if self.lab.outside_netns is None:
-            raise LabError(
-                "outside: not in this lab; expected a site with 'external: true' in the topology, "
-                "or: ovnmesh lab up --external"
-            )
-        return self.lab.outside_netns
-
-    def _split(self, target: str) -> tuple[Site, str]:
-        site, slash, name = target.partition("/")
-        if not slash:
-            raise LabError(f"{target!r}: expected SITE/NAME, for example az1/pod0")
-        return self.lab.site(site), name
+        return targets.address_of(self.lab, target, version)
 
     def run_in(self, target: str, argv: Sequence[str], timeout_s: float = 30.0) -> str:
         """Run a command in a pod's, node's or other namespace and return its output.
@@ -385,7 +343,7 @@ class LabRunner:
         """Take the underlay link of ``SITE/NODE`` or of a databases' node down, or up again."""
         node: Node | IcNode | None = self.lab.ic_node(target)
         if node is None:
-            site, name = self._split(target)
+            site, name = targets.split(self.lab, target)
             node = site.node(name)
         faults.fault_link(self.lab, node, heal=heal)
 
