@@ -122,8 +122,9 @@ class FakeOvsdb:
                 tables.get(table, {}).pop(uuid, None)
             case Delete(_, uuid, parent):
                 assert parent is not None
-                row = tables.get(parent.table, {}).get(resolve(parent.row))
-                if row is not None:
+                rows = tables.get(parent.table, {})
+                for holder in rows if parent.row is None else [resolve(parent.row)]:
+                    row = rows.get(holder, {})
                     row[parent.column] = frozenset(row.get(parent.column, frozenset())) - {uuid}
             case Expect(table, uuid, column, value):
                 row = tables.get(table, {}).get(uuid, {})

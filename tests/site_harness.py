@@ -11,6 +11,7 @@ from ovnmesh.controller.reconciler import Reconciler
 from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.model.report import PassReport
 from ovnmesh.plan.operations import Db
+from ovnmesh.providers.base import Provider
 from ovnmesh.providers.kubernetes import KubernetesProvider
 from ovnmesh.providers.manifests import ManifestsProvider
 from servers import wait_for
@@ -135,20 +136,20 @@ class SiteUnderTest:
         new.write_text(text)
         new.rename(self.manifests / name)
 
-    def control(self, kubernetes: KubernetesProvider | None = None) -> Reconciler:
-        """Start a controller, configured by the folder or by Kubernetes."""
+    def control(self, provider: Provider | None = None) -> Reconciler:
+        """Start a controller, configured by the folder or by another provider."""
 
         def observe(report: PassReport) -> None:
             self.reports.append(report)
-            if kubernetes is not None:
-                kubernetes.publish(report)
+            if isinstance(provider, KubernetesProvider):
+                provider.publish(report)
 
         run_dir = Path(tempfile.mkdtemp(dir=self.run_dir))
         made = Reconciler(
             ControllerSettings(
                 self.nb.remote, self.sb.remote, run_dir, leave_patience_s=0.5, check_s=0.5
             ),
-            kubernetes or ManifestsProvider(self.manifests),
+            provider or ManifestsProvider(self.manifests),
             observe,
         )
         thread = threading.Thread(target=made.run)
@@ -170,8 +171,8 @@ class SiteUnderTest:
         command = ["ovn-nbctl", f"--db={self.nb.remote}", "--timeout=5", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    def routes(self) -> str:
-        return self.nbctl("lr-route-list", "ovn-cluster")
+    def routes(self, router: str = "ovn-cluster") -> str:
+        return self.nbctl("lr-route-list", router)
 
     def option(self, key: str) -> str:
         return (

@@ -117,6 +117,15 @@ def test_insert_links_parents_and_children(store: Store) -> None:
     assert gateway_row["priority"] == 100
 
 
+def test_a_child_is_deleted_whoever_holds_it(store: Store) -> None:
+    add_port(store)
+    store.apply(Insert("Logical_Router", {"name": "stranger"}, "stranger"))
+    port, _ = only(store, "Logical_Router_Port")
+    store.apply(Delete("Logical_Router_Port", port, Parent("Logical_Router", None, "ports")))
+    assert store.rows("Logical_Router_Port") == {}
+    assert sorted(row["name"] for row in store.rows("Logical_Router").values())[1] == "stranger"
+
+
 def test_deleting_a_port_takes_its_gateways_with_it(store: Store) -> None:
     add_port(store)
     port, _ = only(store, "Logical_Router_Port")

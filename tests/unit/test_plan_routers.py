@@ -5,7 +5,7 @@ import pytest
 from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired, Router, decode_record, encode_desired
-from ovnmesh.plan.learned import overfull
+from ovnmesh.plan.learned import storming, surplus
 from ovnmesh.plan.operations import Db
 from ovnmesh.plan.site import plan_site
 
@@ -38,13 +38,20 @@ def asked(*routers: Router, az: str = "os1") -> Desired:
     return wish(az, routers=routers)
 
 
-def route(site: Site, router: str, prefix: str, learned: bool = True) -> str:
+def router_uuid(site: Site, router: Router) -> str:
+    table = site.db.tables[Db.NB]["Logical_Router"]
+    return next(uuid for uuid, row in table.items() if row["name"] == router.name)
+
+
+def route(
+    site: Site, router: str, prefix: str, learned: bool = True, hop: str = "169.254.100.9"
+) -> str:
     return site.db.add_child(
         Db.NB,
         ("Logical_Router", router, "static_routes"),
         "Logical_Router_Static_Route",
         ip_prefix=prefix,
-        nexthop="169.254.100.9",
+        nexthop=hop,
         options={"origin": "connected"} if learned else {},
         external_ids={keys.LEARNED_ROUTE: "x"} if learned else {},
     )
@@ -156,7 +163,7 @@ def test_router_that_is_deleted_leaves_no_orphan_on_the_transit_switch() -> None
     site = site_with(ONE)
     site.settle(asked(ONE))
     tables = site.db.tables[Db.NB]
-    uuid = next(u for u, row in tables["Logical_Router"].items() if row["name"] == ONE.name)
+    uuid = router_uuid(site, ONE)
     for port in tables["Logical_Router"].pop(uuid)["ports"]:
         del tables["Logical_Router_Port"][port]
     assert set(switch_ports(site)) == {"lsp-ts-router0"}
@@ -181,33 +188,53 @@ def test_port_that_somebody_deletes_comes_back_as_it_was() -> None:
 
 def test_surplus_of_learned_routes_is_removed_and_written_ones_stay() -> None:
     site = site_with(ONE)
-    uuid = next(
-        u for u, r in site.db.tables[Db.NB]["Logical_Router"].items() if r["name"] == ONE.name
-    )
+    uuid = router_uuid(site, ONE)
     zone = site.mesh.foreign_zone("other")
     site.mesh.route(zone, "10.40.0.0/16")
     route(site, uuid, "203.0.113.0/24", learned=False)
     site.settle(asked(ONE))
-    assert not overfull(site.observed)
     for _ in range(3):
         route(site, uuid, "10.40.0.0/16")
-    assert overfull(site.observed)
+    assert len(surplus((), site.observed)) == 2
     site.settle(asked(ONE))
-    assert not overfull(site.observed)
     assert routes(site) == ["10.40.0.0/16", "203.0.113.0/24"]
 
 
-def test_learned_routes_of_a_disconnected_router_go() -> None:
+def test_learned_routes_and_advertisements_of_a_disconnected_router_go() -> None:
+    site = site_with(ONE, TWO, switches=2)
+    site.settle(asked(ONE, TWO))
+    route(site, router_uuid(site, TWO), "10.40.0.0/16", hop="169.254.101.9")
+    for _ in range(2):
+        route(site, router_uuid(site, ONE), "10.40.0.0/16")
+    router_row(site, ONE)["enabled"] = False
+    plan = plan_site(asked(ONE, TWO), site.observed)
+    assert storming(site.observed)
+    assert plan.pause_ovn_ic
+    site.apply(plan)
+    assert not storming(site.observed)
+    advertised = {r["transit_switch"] for r in site.mesh.ic.tables[Db.IC_SB]["Route"].values()}
+    assert advertised == {"ts", "ts1"}, "ovn-ic leaves them, and so do we while the port is there"
+    site.apply(plan_site(asked(ONE, TWO), site.observed))
+    advertised = {r["transit_switch"] for r in site.mesh.ic.tables[Db.IC_SB]["Route"].values()}
+    assert advertised == {"ts1"}
+    site.settle(asked(ONE, TWO))
+    assert routes(site) == ["10.40.0.0/16"]
+
+
+def test_a_port_that_lost_its_router_port_pauses_ovn_ic_and_a_new_one_does_not() -> None:
     site = site_with(ONE)
     site.settle(asked(ONE))
-    uuid = next(
-        u for u, r in site.db.tables[Db.NB]["Logical_Router"].items() if r["name"] == ONE.name
-    )
-    for _ in range(2):
-        route(site, uuid, "10.40.0.0/16")
-    router_row(site, ONE)["enabled"] = False
-    site.settle(asked(ONE))
-    assert routes(site) == []
+    tables = site.db.tables[Db.NB]
+    name = next(u for u, r in tables["Logical_Router_Port"].items() if r["name"].endswith("-ts"))
+    del tables["Logical_Router_Port"][name]
+    router_row(site, ONE)["ports"] -= {name}
+    assert storming(site.observed)
+    fresh = site_with(ONE)
+    for _ in range(6):
+        assert not storming(fresh.observed)
+        fresh.apply(plan_site(asked(ONE), fresh.observed))
+        fresh.agents()
+        fresh.ovn_ic()
 
 
 def test_routers_of_the_same_name_at_two_sites_have_ports_of_different_names() -> None:
@@ -244,9 +271,7 @@ def test_ports_made_by_hand_are_adopted() -> None:
     site = site_with(ONE)
     site.db.tables[Db.NB]["NB_Global"][site.nb_global]["name"] = "os1"
     site.ovn_ic()
-    uuid = next(
-        u for u, r in site.db.tables[Db.NB]["Logical_Router"].items() if r["name"] == ONE.name
-    )
+    uuid = router_uuid(site, ONE)
     mac, network = "00:02:ef:11:39:4f", "169.254.100.73/24"
     site.db.add_child(
         Db.NB,

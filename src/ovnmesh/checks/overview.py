@@ -223,6 +223,9 @@ def _why_refused(prefix: Prefix, nb: Northbound) -> str:
     for denied, why in (record.denied if record else {}).items():
         if denied.contains(prefix):
             return why
+    for port in nb.router_ports:
+        if port.is_gateway and prefix in port.prefixes:
+            return f"external network of router port {port.name}"
     for finding in _read_status(nb)[1]:
         subject = try_parse_prefix(finding.subject)
         if finding.code == "cidr-conflict" and subject is not None and subject.overlaps(prefix):

@@ -14,6 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from ovnmesh.cli import output
+from ovnmesh.cli.lab_arguments import DIRECTORY, Directory, SiteName
+from ovnmesh.cli.lab_nat import eip_app, snat_app
 from ovnmesh.cli.output import Output
 from ovnmesh.errors import LabError
 from ovnmesh.host.process import in_netns
@@ -21,7 +23,7 @@ from ovnmesh.lab import teardown
 from ovnmesh.lab.manifests import parse_manifests
 from ovnmesh.lab.ping import PingResult
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import LabSpec, parse_spec_text, uniform_spec
+from ovnmesh.lab.spec import LabSpec, parse_spec_text, uniform_spec, with_external
 
 app = typer.Typer(
     add_completion=False,
@@ -34,17 +36,9 @@ fault_app = typer.Typer(no_args_is_help=True, help="Break something on purpose; 
 pod_app = typer.Typer(no_args_is_help=True, help="Add pods to a running lab, or delete them.")
 app.add_typer(fault_app, name="fault")
 app.add_typer(pod_app, name="pod")
+app.add_typer(snat_app, name="snat")
+app.add_typer(eip_app, name="eip")
 
-Directory = Annotated[
-    Path,
-    typer.Option(
-        "--dir",
-        envvar="OVNMESH_LAB_DIR",
-        help="The lab's run directory; labs in different directories coexist.",
-    ),
-]
-_DIRECTORY = Path("/run/ovnmesh-lab")
-SiteName = Annotated[str, typer.Argument(metavar="SITE", help="Name of a site, e.g. az1.")]
 ManifestFile = Annotated[
     str, typer.Option("--filename", "-f", metavar="FILE", help="Manifests; '-' reads stdin.")
 ]
@@ -101,7 +95,11 @@ def up(
             help="Give each site a Kubernetes API server and configure it through that.",
         ),
     ] = False,
-    directory: Directory = _DIRECTORY,
+    external: Annotated[
+        bool,
+        typer.Option("--external", help="Give each site an external network, for SNAT and EIP."),
+    ] = False,
+    directory: Directory = DIRECTORY,
 ) -> None:
     """Start a lab and wait until its sites are connected."""
     given: dict[str, Any] = {
@@ -119,6 +117,8 @@ def up(
         spec = _read_topology(filename, given)
     if kubernetes:
         spec = spec.model_copy(update={"kubernetes": True})
+    if external:
+        spec = with_external(spec)
     with output.progress("lab up") as step:
         runner = LabRunner.up(spec, directory, bare=bare, progress=step)
     total_s = sum(runner.timings_s.values())
@@ -141,7 +141,7 @@ def _read(filename: str) -> str:
 
 
 @app.command(epilog="Example: ovnmesh lab down")
-def down(directory: Directory = _DIRECTORY) -> None:
+def down(directory: Directory = DIRECTORY) -> None:
     """Remove a lab, whatever is left of it: processes, namespaces, links and files."""
     removed = teardown.down(directory)
     if removed.namespaces or removed.directory:
@@ -154,7 +154,7 @@ def down(directory: Directory = _DIRECTORY) -> None:
 
 
 @app.command(epilog="Example: ovnmesh lab status -o json")
-def status(form: OutputForm = Output.TABLE, directory: Directory = _DIRECTORY) -> None:
+def status(form: OutputForm = Output.TABLE, directory: Directory = DIRECTORY) -> None:
     """Show sites, nodes and pods with their addresses and namespaces, and what does not run."""
     description = LabRunner.load(directory).status()
     if form is Output.JSON:
@@ -166,6 +166,9 @@ def status(form: OutputForm = Output.TABLE, directory: Directory = _DIRECTORY) -
         state = _missing(node["daemons"], ())
         state += f", leads {' '.join(node['leads'])}" if node["leads"] else ""
         rows.append(("", node["name"], "", node["address"], node["netns"], state))
+    outside = description["outside"]
+    if outside["netns"]:
+        rows.append(("", "outside", "", " ".join(outside["addresses"]), outside["netns"], ""))
     for site in description["sites"]:
         optional = ("controller", "ovn-ic", "agent") if description["bare"] else ()
         control = _missing(site["daemons"], optional)
@@ -196,10 +199,10 @@ def _missing(daemons: dict[str, list[int]], optional: tuple[str, ...]) -> str:
 def execute(
     target: Annotated[
         str,
-        typer.Argument(help="SITE/POD, SITE/NODE, SITE/control, ic (ic1, ...) or router."),
+        typer.Argument(help="SITE/POD, SITE/NODE, SITE/control, ic (ic1, ...), router, outside."),
     ],
     command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="What to run.")],
-    directory: Directory = _DIRECTORY,
+    directory: Directory = DIRECTORY,
 ) -> None:
     """Run a command in a pod's, node's or other namespace."""
     argv = in_netns(command, LabRunner.load(directory).netns_of(target))
@@ -208,12 +211,12 @@ def execute(
 
 @app.command(epilog="Example: ovnmesh lab ping az1/pod0 az2/pod1 --count 100")
 def ping(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="SITE/POD or SITE/NODE.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="SITE/POD, SITE/NODE or outside.")],
     target: Annotated[str, typer.Argument(metavar="DST", help="The same, or an address.")],
     count: Annotated[int, typer.Option(min=1, help="Requests to send.")] = 10,
     interval_ms: Annotated[float, typer.Option(min=1, help="Time between two requests.")] = 100,
     form: OutputForm = Output.TABLE,
-    directory: Directory = _DIRECTORY,
+    directory: Directory = DIRECTORY,
 ) -> None:
     """Ping and count what is lost; exits 1 if anything was."""
     result = LabRunner.load(directory).ping(source, target, count, interval_ms)
@@ -238,7 +241,7 @@ def _ping_data(result: PingResult) -> dict[str, float]:
 
 
 @app.command(epilog="Example: ovnmesh lab apply az1 -f subnet.yaml")
-def apply(site: SiteName, filename: ManifestFile, directory: Directory = _DIRECTORY) -> None:
+def apply(site: SiteName, filename: ManifestFile, directory: Directory = DIRECTORY) -> None:
     """Apply manifests to a site; a Subnet becomes a switch, as Kube-OVN would make it."""
     documents = parse_manifests(_read(filename), filename)
     for line in LabRunner.load(directory).apply(site, documents) or ("unchanged",):
@@ -246,7 +249,7 @@ def apply(site: SiteName, filename: ManifestFile, directory: Directory = _DIRECT
 
 
 @app.command(epilog="Example: ovnmesh lab delete az1 -f subnet.yaml")
-def delete(site: SiteName, filename: ManifestFile, directory: Directory = _DIRECTORY) -> None:
+def delete(site: SiteName, filename: ManifestFile, directory: Directory = DIRECTORY) -> None:
     """Delete manifests from a site, and the switches of its Subnets."""
     documents = parse_manifests(_read(filename), filename)
     for line in LabRunner.load(directory).delete(site, documents) or ("nothing to delete",):
@@ -254,7 +257,7 @@ def delete(site: SiteName, filename: ManifestFile, directory: Directory = _DIREC
 
 
 @app.command(epilog='Example: eval "$(ovnmesh lab env az1)"; ovn-nbctl show')
-def env(site: SiteName, directory: Directory = _DIRECTORY) -> None:
+def env(site: SiteName, directory: Directory = DIRECTORY) -> None:
     """Print variables by which ovn-nbctl, its siblings and kubectl find a site."""
     runner = LabRunner.load(directory)
     entry = runner.connections(site)
@@ -276,7 +279,7 @@ def fault_link(
         str, typer.Argument(metavar="SITE/NODE", help="SITE/NODE, or a node of the databases: ic1.")
     ],
     heal: Heal = False,
-    directory: Directory = _DIRECTORY,
+    directory: Directory = DIRECTORY,
 ) -> None:
     """Pull the underlay cable of a node."""
     LabRunner.load(directory).fault_link(node, heal=heal)
@@ -299,7 +302,7 @@ def fault_kill(
         ),
     ],
     heal: Heal = False,
-    directory: Directory = _DIRECTORY,
+    directory: Directory = DIRECTORY,
 ) -> None:
     """Kill a daemon with SIGKILL; --heal starts it again."""
     LabRunner.load(directory).fault_kill(target, daemon, heal=heal)
@@ -309,7 +312,7 @@ def fault_kill(
 def fault_ic(
     site: Annotated[str, typer.Argument(metavar="SITE|all")],
     heal: Heal = False,
-    directory: Directory = _DIRECTORY,
+    directory: Directory = DIRECTORY,
 ) -> None:
     """Cut a site, or all, off the interconnection databases; traffic between nodes goes on."""
     LabRunner.load(directory).fault_ic(site, heal=heal)
@@ -319,7 +322,7 @@ def fault_ic(
 def fault_ic_leader(
     db: Annotated[IcDb, typer.Option("--db", help="Whose leader.")] = IcDb.SB,
     heal: Heal = False,
-    directory: Directory = _DIRECTORY,
+    directory: Directory = DIRECTORY,
 ) -> None:
     """Kill the node that leads an interconnection database; --heal starts all that do not run."""
     killed = LabRunner.load(directory).fault_ic_leader(db.value, heal=heal)
@@ -332,7 +335,7 @@ def fault_path(
     one: Annotated[str, typer.Argument(metavar="PLACE", help="SITE/NODE, SITE/control or SITE.")],
     other: Annotated[str, typer.Argument(metavar="PLACE", help="The same, or ic, ic1, ...")],
     heal: Heal = False,
-    directory: Directory = _DIRECTORY,
+    directory: Directory = DIRECTORY,
 ) -> None:
     """Drop everything between two places, both ways, without a word; links stay up."""
     LabRunner.load(directory).fault_path(one, other, heal=heal)
@@ -343,7 +346,7 @@ def pod_add(
     pod: Annotated[str, typer.Argument(metavar="SITE/POD")],
     node: Annotated[str, typer.Option(help="The node to run on.")],
     subnet: Annotated[str, typer.Option(help="The Subnet its addresses are from.")] = "ovn-default",
-    directory: Directory = _DIRECTORY,
+    directory: Directory = DIRECTORY,
 ) -> None:
     """Add a pod."""
     site, _, name = pod.partition("/")
@@ -353,7 +356,7 @@ def pod_add(
 
 @pod_app.command("delete", epilog="Example: ovnmesh lab pod delete az1/web")
 def pod_delete(
-    pod: Annotated[str, typer.Argument(metavar="SITE/POD")], directory: Directory = _DIRECTORY
+    pod: Annotated[str, typer.Argument(metavar="SITE/POD")], directory: Directory = DIRECTORY
 ) -> None:
     """Delete a pod that was added."""
     site, _, name = pod.partition("/")

@@ -31,7 +31,7 @@ class Session:
 
     def __init__(self, access: SiteAccess) -> None:
         self.access = access
-        self._nb = Database(access.nb, schema.whole(schema.northbound(access.router, shared=True)))
+        self._nb = Database(access.nb, schema.whole(schema.northbound(access.router)))
         self._sb = Database(access.sb, schema.southbound())
         self._ic: tuple[Database, Database] | None = None
         self.ic_error = ""

@@ -13,7 +13,6 @@ class ControllerSettings:
         sb: OVSDB connection method(s) of the southbound database.
         run_dir: folder for ovn-ic's sockets, pid file and log.
         router: name of the cluster's logical router.
-        shared: the northbound database has routers of others too (OpenStack's does).
         resync_s: seconds between unprompted whole passes.
         check_s: seconds between checks of the connections.
         leave_patience_s: how long leaving waits for agents to unmark their nodes.
@@ -23,7 +22,6 @@ class ControllerSettings:
     sb: str
     run_dir: Path
     router: str = "ovn-cluster"
-    shared: bool = False
     resync_s: float = 300.0
     check_s: float = 10.0
     leave_patience_s: float = 5.0

@@ -14,7 +14,7 @@ from ovnmesh.model.observed import Interconnect, Northbound, Observed
 from ovnmesh.model.reading import observe_northbound, observe_southbound
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
-from ovnmesh.plan.learned import overfull
+from ovnmesh.plan.learned import storming, surplus
 
 
 class SiteAccess:
@@ -27,9 +27,11 @@ class SiteAccess:
 
     def __init__(self, settings: ControllerSettings, wake: Callable[[], None]) -> None:
         self._router = settings.router
-        view = schema.northbound(settings.router, shared=settings.shared)
+        view = schema.northbound(settings.router)
         self.nb = Database(settings.nb, view, wake, keys.CONTROLLER_LOCK)
         self.sb = Database(settings.sb, schema.southbound(), wake)
+        self._audit = False
+        self._served: frozenset[str] | None = None
         self._links = Links((self.nb, self.sb), wake)
 
     @property
@@ -63,14 +65,26 @@ class SiteAccess:
         owner = (keys.OWNER, nb.site_id)
         routers = {wish.name for wish in wishes}
         conditions = dict(schema.transit_conditions(routers, switches, ports, owner))
-        observed = Observed(nb, observe_southbound(self.sb.snapshot()), ic)
         routes = schema.LEARNED_ROUTES if intent.leave else schema.OWN_ROUTES
-        if not intent.leave and overfull(observed):
+        if self._audit and not intent.leave:
             routes = (*schema.OWN_ROUTES, *schema.LEARNED_ROUTES)
         conditions["Logical_Router_Static_Route"] = routes
         if self.nb.set_conditions(conditions) or not self.nb.settled():
             return None
+        observed = Observed(nb, observe_southbound(self.sb.snapshot()), ic)
+        self._audit = self._must_audit(observed)
         return observed
+
+    def _must_audit(self, observed: Observed) -> bool:
+        """Whether to look at learned routes from the next pass on.
+
+        Not from this one: a storm has to be ended before its routes can be counted. A process that
+        starts does not know what has happened before, which matters where others change routers.
+        """
+        before, self._served = self._served, observed.nb.served_switches()
+        if storming(observed) or (observed.nb.shared if before is None else before - self._served):
+            return True
+        return self._audit and bool(surplus((), observed))
 
     def close(self) -> None:
         """Disconnect."""

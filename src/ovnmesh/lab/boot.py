@@ -11,7 +11,15 @@ from contextlib import contextmanager
 
 from ovnmesh.errors import LabError, ProcessError
 from ovnmesh.host.process import run
-from ovnmesh.lab import apiserver, daemons, logical, manifests, network
+from ovnmesh.lab import (
+    apiserver,
+    daemons,
+    external,
+    external_gateway,
+    logical,
+    manifests,
+    network,
+)
 from ovnmesh.lab.state import save_sites
 from ovnmesh.lab.topology import Lab, Node, Pod, Site
 
@@ -91,6 +99,7 @@ def _build(lab: Lab) -> None:
     save_sites(lab)
     network.make_namespaces(lab)
     network.make_underlay(lab)
+    external.make_outside(lab)
     for site in lab.sites:
         for pod in site.pods:
             network.make_pod_link(site, pod, site.ovn_default)
@@ -109,13 +118,16 @@ def _load_apis(sites: Iterable[Site]) -> None:
 def _start_control(site: Site) -> None:
     daemons.start_nb(site)
     daemons.start_sb(site)
-    daemons.nbctl(site, *logical.join_commands(logical.site_commands(site)))
+    commands = logical.site_commands(site) + external_gateway.gateway_commands(site)
+    daemons.nbctl(site, *logical.join_commands(commands))
     daemons.start_northd(site)
 
 
 def _start_switch(site: Site, node: Node) -> None:
     daemons.start_node_db(node)
     daemons.configure_vswitch(site, node, [pod for pod in site.pods if pod.node == node.name])
+    if site.external:
+        external.configure_vswitch(node)
     daemons.start_vswitchd(node)
     network.configure_node(site, node, site.ovn_default.cidrs)
     daemons.prefill_neighbours(site, node)

@@ -19,6 +19,7 @@ from ovnmesh.lab.topology import (
     IC_NETWORK,
     JOIN,
     OVN_DEFAULT,
+    External,
     IcNode,
     Interface,
     Lab,
@@ -195,6 +196,18 @@ def _compute_site(lab: LabSpec, index: int, directory: Path, prefix: str) -> Sit
         directory=directory / name,
         api_address=_api_address(prefix, index) if lab.kubernetes else None,
         ic_db_host=",".join(str(IC_ADDRESS.ip + i) for i in range(lab.ic_nodes)),
+        external=_compute_external(protocol, index, name) if spec.external else None,
+    )
+
+
+def _compute_external(protocol: str, index: int, site: str) -> External:
+    """Compute the external network of the site at a position: 172.31.1.0/24 first."""
+    networks = _default_cidrs(protocol, f"172.31.{index}.0/24", f"fd00:172:31:{index}::/112")
+    return External(
+        networks=networks,
+        gateways=tuple(host(network, 1) for network in networks),
+        mac=mac_of(site, "outside"),
+        bridge=f"br-x{index}",
     )
 
 

@@ -18,7 +18,7 @@ GATEWAY_POLICY_PRIORITY = 29000
 """All else that a pod sends leaves by its own node (GatewayRouterPolicyPriority)."""
 
 Command = list[str]
-_VENDOR = "external_ids:vendor=kube-ovn"
+VENDOR = "external_ids:vendor=kube-ovn"
 
 
 def join_commands(commands: Iterable[Sequence[str]]) -> list[str]:
@@ -35,7 +35,7 @@ def site_commands(site: Site) -> list[Command]:
         ["lr-add", ROUTER],
         # Kube-OVN sets both options on its cluster router (init.go, initClusterRouter).
         [
-            *("set", "Logical_Router", ROUTER, _VENDOR),
+            *("set", "Logical_Router", ROUTER, VENDOR),
             *("options:mac_binding_age_threshold=300", "options:dynamic_neigh_routers=true"),
         ],
     ]
@@ -61,14 +61,14 @@ def subnet_commands(subnet: Subnet, nodes: Iterable[Node]) -> list[Command]:
     lrp, lsp = router_port(subnet.name), f"{subnet.name}-{ROUTER}"
     commands: list[Command] = [
         ["ls-add", subnet.name],
-        ["set", "Logical_Switch", subnet.name, _VENDOR],
+        ["set", "Logical_Switch", subnet.name, VENDOR],
         ["lrp-add", ROUTER, lrp, subnet.mac, *(str(gateway) for gateway in subnet.gateways)],
-        ["set", "Logical_Router_Port", lrp, _VENDOR],
+        ["set", "Logical_Router_Port", lrp, VENDOR],
         ["lsp-add", subnet.name, lsp],
         ["lsp-set-type", lsp, "router"],
         ["lsp-set-addresses", lsp, "router"],
         ["lsp-set-options", lsp, f"router-port={lrp}"],
-        ["set", "Logical_Switch_Port", lsp, _VENDOR],
+        ["set", "Logical_Switch_Port", lsp, VENDOR],
     ]
     commands += subnet_policy_commands(subnet)
     if subnet.name != JOIN:
@@ -81,7 +81,7 @@ def subnet_policy_commands(subnet: Subnet) -> list[Command]:
     """Make the policies that route traffic to a subnet normally."""
     commands: list[Command] = []
     for cidr in subnet.cidrs:
-        commands += _policy_commands(
+        commands += policy_commands(
             f"subnet_{subnet.name}_{cidr.version}",
             SUBNET_POLICY_PRIORITY,
             f"ip{cidr.version}.dst == {cidr}",
@@ -131,7 +131,7 @@ def pod_commands(pod: Pod) -> list[Command]:
         ["lsp-add", pod.subnet, pod.port],
         ["lsp-set-addresses", pod.port, addresses],
         [
-            *("set", "Logical_Switch_Port", pod.port, _VENDOR),
+            *("set", "Logical_Switch_Port", pod.port, VENDOR),
             *(f"external_ids:pod=default/{pod.name}", f"external_ids:ls={pod.subnet}"),
         ],
         [f"--id={_row(pod.port)}", "get", "Logical_Switch_Port", pod.port],
@@ -164,12 +164,12 @@ def _node_commands(node: Node) -> list[Command]:
     commands: list[Command] = [
         ["lsp-add", JOIN, node.port],
         ["lsp-set-addresses", node.port, addresses],
-        ["set", "Logical_Switch_Port", node.port, _VENDOR],
+        ["set", "Logical_Switch_Port", node.port, VENDOR],
     ]
     for join in node.join_addresses:
         # The underlay is IPv4, so only an IPv4 policy has an address to match.
         if join.version == node.address.version:
-            commands += _policy_commands(
+            commands += policy_commands(
                 f"node_{node.name}",
                 NODE_POLICY_PRIORITY,
                 f"ip4.dst == {node.address.ip}",
@@ -190,11 +190,11 @@ def _port_group_commands(subnet: Subnet, node: Node) -> list[Command]:
     northd makes an address set of each group, ``<group>_ip4`` and ``<group>_ip6``.
     """
     group = _port_group(subnet.name, node.name)
-    commands: list[Command] = [["pg-add", group], ["set", "Port_Group", group, _VENDOR]]
+    commands: list[Command] = [["pg-add", group], ["set", "Port_Group", group, VENDOR]]
     joins = {join.version: join for join in node.join_addresses}
     for cidr in subnet.cidrs:
         if cidr.version in joins:
-            commands += _policy_commands(
+            commands += policy_commands(
                 f"{group}_{cidr.version}",
                 GATEWAY_POLICY_PRIORITY,
                 f"ip{cidr.version}.src == ${group}_ip{cidr.version}",
@@ -204,7 +204,7 @@ def _port_group_commands(subnet: Subnet, node: Node) -> list[Command]:
     return commands
 
 
-def _policy_commands(
+def policy_commands(
     label: str, priority: int, match: str, nexthop: str | None, ids: dict[str, str]
 ) -> list[Command]:
     """Make a policy; `lr-policy-add` cannot set external_ids, the database commands can."""
@@ -213,7 +213,7 @@ def _policy_commands(
     return [
         [
             *(f"--id={row}", "create", "Logical_Router_Policy", f"priority={priority}"),
-            *(f'match="{match}"', *action, _VENDOR),
+            *(f'match="{match}"', *action, VENDOR),
             *(f'external_ids:{key}="{value}"' for key, value in ids.items()),
         ],
         ["add", "Logical_Router", ROUTER, "policies", row],

@@ -18,6 +18,7 @@ from ovnmesh.lab import (
     faults,
     logical,
     manifests,
+    nat,
     network,
     objects,
     status,
@@ -35,7 +36,18 @@ from ovnmesh.lab.state import (
     save_state,
     site_entry,
 )
-from ovnmesh.lab.topology import JOIN, OVN_DEFAULT, IcNode, Network, Node, Pod, Site, Subnet
+from ovnmesh.lab.topology import (
+    JOIN,
+    OUTSIDE,
+    OVN_DEFAULT,
+    IcNode,
+    Interface,
+    Network,
+    Node,
+    Pod,
+    Site,
+    Subnet,
+)
 
 
 class LabRunner:
@@ -110,7 +122,7 @@ class LabRunner:
         return site_entry(self.lab, self.lab.site(site))
 
     def netns_of(self, target: str) -> str:
-        """Namespace of ``SITE/POD``, ``SITE/NODE``, ``SITE/control``, ``ic1`` or ``router``.
+        """Namespace of ``SITE/POD``, ``SITE/NODE``, ``SITE/control``, ``ic1``, router or outside.
 
         Raises:
             LabError: there is no such thing in the lab.
@@ -120,6 +132,8 @@ class LabRunner:
             return ic_node.netns
         if target == "router":
             return self.lab.router_netns
+        if target == OUTSIDE:
+            return self._outside()
         site, name = self._split(target)
         if name == "control":
             return site.control_netns
@@ -129,24 +143,38 @@ class LabRunner:
         return site.pod(name).netns
 
     def address_of(self, target: str, version: int | None = None) -> str:
-        """Address to ping: of a pod, a node, or the target itself if it has no slash.
+        """Address to ping: of a pod, a node, the outside, or the target itself if it is none.
 
         Args:
-            target: ``SITE/POD``, ``SITE/NODE`` or an address.
+            target: ``SITE/POD``, ``SITE/NODE``, ``outside`` or an address.
             version: 4 or 6; None takes the first address.
 
         Raises:
             LabError: there is no such thing, or it has no such address.
         """
-        if "/" not in target:
+        if "/" not in target and target != OUTSIDE:
             return target
-        site, name = self._split(target)
-        nodes = {node.name: node for node in site.nodes}
-        addresses = (nodes[name].address,) if name in nodes else site.pod(name).addresses
+        addresses = self._addresses(target)
         for address in addresses:
             if version in (None, address.version):
                 return str(address.ip)
         raise LabError(f"{target}: has no IPv{version} address, only {addresses}")
+
+    def _addresses(self, target: str) -> tuple[Interface, ...]:
+        if target == OUTSIDE:
+            self._outside()
+            return self.lab.outside_addresses
+        site, name = self._split(target)
+        nodes = {node.name: node for node in site.nodes}
+        return (nodes[name].address,) if name in nodes else site.pod(name).addresses
+
+    def _outside(self) -> str:
+        if self.lab.outside_netns is None:
+            raise LabError(
+                "outside: not in this lab; expected a site with 'external: true' in the topology, "
+                "or: ovnmesh lab up --external"
+            )
+        return self.lab.outside_netns
 
     def _split(self, target: str) -> tuple[Site, str]:
         site, slash, name = target.partition("/")
@@ -238,6 +266,7 @@ class LabRunner:
         for name in subnets:
             if name in self.state.subnets.get(site, {}):
                 subnet = self.state.subnet(self.lab, site, name)
+                nat.delete_snat(at, subnet)
                 commands = logical.subnet_delete_commands(subnet, at.nodes)
                 daemons.nbctl(at, *logical.join_commands(commands))
                 network.unroute_networks(at, subnet.cidrs)
@@ -328,6 +357,7 @@ class LabRunner:
         rest = tuple(p for p in self.state.pods if (p.site, p.name) != (site, name))
         if len(rest) == len(self.state.pods):
             raise LabError(f"{site}/{name}: came with 'lab up' and stays until 'lab down'")
+        nat.delete_eip(at, pod)
         daemons.vsctl(at.node(pod.node), "--if-exists", "del-port", "br-int", pod.host_ifname)
         daemons.nbctl(at, *logical.join_commands(logical.pod_delete_commands(pod)))
         faults.kill_all([pod.netns])

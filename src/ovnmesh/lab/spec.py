@@ -95,6 +95,7 @@ class SiteSpec(BaseModel):
         gw_nodes: ``gw-nodes`` of ``ovn-ic-config``.
         auto_route: ``auto-route`` of ``ovn-ic-config``.
         enable_ic: ``enable-ic`` of ``ovn-ic-config``.
+        external: give it an external network, and its router a port there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,6 +108,7 @@ class SiteSpec(BaseModel):
     gw_nodes: Annotated[tuple[Name, ...] | None, BeforeValidator(_split_commas)] = None
     auto_route: bool = True
     enable_ic: bool = True
+    external: bool = False
 
 
 class LabSpec(BaseModel):
@@ -159,6 +161,12 @@ def uniform_spec(
         },
         "lab up",
     )
+
+
+def with_external(spec: LabSpec) -> LabSpec:
+    """Give every site of a topology an external network."""
+    sites = tuple(site.model_copy(update={"external": True}) for site in spec.sites)
+    return spec.model_copy(update={"sites": sites})
 
 
 def parse_spec_text(text: str, where: str) -> LabSpec:

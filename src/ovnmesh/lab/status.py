@@ -49,6 +49,10 @@ def describe(lab: Lab, *, bare: bool) -> dict[str, Any]:
         "protocol": lab.protocol,
         "ts_count": lab.ts_count,
         "router_netns": lab.router_netns,
+        "outside": {
+            "netns": lab.outside_netns,
+            "addresses": [str(address.ip) for address in lab.outside_addresses],
+        },
         "ic": {
             "nb": lab.ic_nb,
             "sb": lab.ic_sb,
@@ -85,6 +89,7 @@ def _site(lab: Lab, site: Site) -> dict[str, Any]:
         "address": str(site.control_address.ip),
         "gw_nodes": list(site.gw_nodes),
         "subnets": {s.name: [str(c) for c in s.cidrs] for s in (site.ovn_default, site.join)},
+        "external": [str(n) for n in site.external.networks] if site.external else [],
         "databases": site_entry(lab, site),
         "kubeconfig": str(site.kubeconfig) if site.api_address else None,
     }

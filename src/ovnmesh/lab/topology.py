@@ -5,7 +5,14 @@ whether the lab is running.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Interface,
+    IPv6Network,
+    ip_interface,
+)
 from pathlib import Path
 
 from ovnmesh.errors import LabError
@@ -22,6 +29,13 @@ JOIN = "join"
 IC_NETWORK = IPv4Network("192.168.65.0/24")
 IC_ADDRESS = IPv4Interface("192.168.65.3/24")
 """The Interconnection Controller's address in the documents (``ic-db-host``)."""
+OUTSIDE = "outside"
+"""Name of the namespace that plays the outside world, for ``lab exec`` and ``lab ping``."""
+OUTSIDE_ADDRESSES = tuple(ip_interface(text) for text in ("203.0.113.1/32", "2001:db8::1/128"))
+"""Addresses of a host out there, beyond all external networks (RFC 5737, RFC 3849)."""
+PHYSICAL_NETWORK = "external"
+"""Name of external networks in ``ovn-bridge-mappings``: ``network_name`` of localnet ports,
+Kube-OVN's ``--external-gateway-net``, Neutron's ``provider:physical_network``."""
 API_PORT = 6443
 """TCP port of a site's Kubernetes API server (kube-apiserver, ``--secure-port``)."""
 POD_MTU_BYTES = 1400
@@ -43,6 +57,34 @@ class Subnet:
     cidrs: tuple[Network, ...]
     gateways: tuple[Interface, ...]
     mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A site's external network: a wire from each of its nodes to the outside world.
+
+    Attributes:
+        networks: its networks, one for each address family.
+        gateways: address of the outside in each network: the next hop to everywhere.
+        mac: hardware address of the outside on the wire.
+        bridge: name of the wire, a bridge in the outside's namespace.
+    """
+
+    networks: tuple[Network, ...]
+    gateways: tuple[Interface, ...]
+    mac: str
+    bridge: str
+
+    def address(self, position: int, version: int = 4) -> Interface:
+        """Address at a position in a network of the site's, with its prefix length.
+
+        Raises:
+            LabError: there is no network of that family.
+        """
+        for network in self.networks:
+            if network.version == version:
+                return ip_interface(f"{network[position]}/{network.prefixlen}")
+        raise LabError(f"external network {self.bridge}: has no IPv{version} network")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +216,7 @@ class Site:
         directory: where everything of the site is kept.
         api_address: loopback address of its Kubernetes API server; None in a lab without.
         ic_db_host: ``ic-db-host`` of ``ovn-ic-config``.
+        external: its external network; None if it has none.
     """
 
     name: str
@@ -195,6 +238,7 @@ class Site:
     directory: Path
     api_address: IPv4Address | None
     ic_db_host: str
+    external: External | None
 
     @property
     def nb(self) -> str:
@@ -279,6 +323,18 @@ class Lab:
     router_netns: str
 
     @property
+    def outside_netns(self) -> str | None:
+        """Namespace of the outside world; None if no site has an external network."""
+        return f"{self.prefix}-{OUTSIDE}" if any(site.external for site in self.sites) else None
+
+    @property
+    def outside_addresses(self) -> tuple[Interface, ...]:
+        """Addresses of the outside world beyond the external networks, of the families in use."""
+        networks = [n for site in self.sites if site.external for n in site.external.networks]
+        versions = {network.version for network in networks}
+        return tuple(a for a in OUTSIDE_ADDRESSES if a.version in versions)
+
+    @property
     def ic_netns(self) -> str:
         """Namespace of the first node of the interconnection databases."""
         return self.ic_nodes[0].netns
@@ -302,6 +358,7 @@ class Lab:
     def namespaces(self) -> tuple[str, ...]:
         """Names of all its namespaces."""
         names = [self.router_netns, *(node.netns for node in self.ic_nodes)]
+        names += [self.outside_netns] if self.outside_netns else []
         for site in self.sites:
             names += [site.control_netns, *(n.netns for n in site.nodes)]
             names += [pod.netns for pod in site.pods]

@@ -24,13 +24,11 @@ class LogicalRouter:
         wish: what is asked of it.
         uuid: "" if the northbound database has no such router.
         enabled: whether it routes at all (ovn-nb(5), Logical_Router.enabled).
-        routes: UUIDs of its static routes, learned ones too; None where they are not replicated.
     """
 
     wish: Router
     uuid: str
     enabled: bool = True
-    routes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,12 @@ class RouterPort:
     external_ids: Mapping[str, str]
     options: Mapping[str, str] = field(default_factory=dict)
     router: str = ""
+    ha_chassis_group: str = ""
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether it is bound to gateway chassis (ovn-nb(5), "Distributed Gateway Ports")."""
+        return bool(self.gateway_chassis or self.ha_chassis_group)
 
     @property
     def prefixes(self) -> tuple[Prefix, ...]:
@@ -85,6 +89,14 @@ class GatewayChassis:
 
 
 @dataclass(frozen=True, slots=True)
+class Nat:
+    """A NAT rule of the site's router that names no gateway port; others are not replicated."""
+
+    uuid: str
+    external_ip: str
+
+
+@dataclass(frozen=True, slots=True)
 class BfdGroup:
     """Our HA_Chassis_Group, switch and port; empty strings for rows that are not there.
 
@@ -116,7 +128,6 @@ class StaticRoute:
     Attributes:
         policy: "dst-ip", "src-ip", or "" which means dst-ip (ovn-nb(5)).
         origin: "connected" or "static" for learned routes, "" for others.
-        router: UUID of the router that has it; "" if it is the only one.
     """
 
     uuid: str
@@ -125,7 +136,6 @@ class StaticRoute:
     policy: str
     origin: str
     learned: bool
-    router: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +252,9 @@ class Northbound:
     bfd: BfdGroup = BfdGroup()
     static_routes: tuple[StaticRoute, ...] = ()
     """Learned ones are there only when asked for: they grow with the mesh (`ovsdb.schema`)."""
+    nats: tuple[Nat, ...] = ()
+    load_balanced: bool = False
+    """Whether the router itself has load balancers, as opposed to its switches."""
 
     @property
     def learned_routes(self) -> tuple[StaticRoute, ...]:
@@ -262,9 +275,10 @@ class Northbound:
         """The router of that name, None if the database does not have it."""
         return next((r for r in self.routers if r.wish.name == name and r.uuid), None)
 
-    def router_uuids(self) -> tuple[str, ...]:
-        """UUIDs of the routers that are there."""
-        return tuple(router.uuid for router in self.routers if router.uuid)
+    @property
+    def shared(self) -> bool:
+        """Whether the database has routers of others too, as OpenStack's does."""
+        return any(router.wish.label for router in self.routers)
 
     def lrp_by_name(self, name: str) -> RouterPort | None:
         """The router port of that name, if a router of the site has it."""

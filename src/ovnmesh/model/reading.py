@@ -18,6 +18,7 @@ from ovnmesh.model.observed import (
     Interconnect,
     LogicalRouter,
     LogicalSwitch,
+    Nat,
     Northbound,
     Policy,
     RouterPort,
@@ -47,6 +48,7 @@ def observe_northbound(
     wishes = {wish.name: wish for wish in (*recorded, *wanted)} or {router: Router(router)}
     rows = snapshot.get("Logical_Router", {})
     routers = tuple(_logical_router(wish, rows) for wish in wishes.values())
+    present = [rows[router.uuid] for router in routers if router.uuid]
     ports = snapshot.get("Logical_Router_Port", {})
     owners = {
         uuid: router.uuid
@@ -104,7 +106,19 @@ def observe_northbound(
             if mapping(row, "external_ids").get(keys.OWNER) == global_uuid
         ),
         bfd=_bfd_group(snapshot, global_uuid),
-        static_routes=_static_routes(snapshot.get("Logical_Router_Static_Route", {}), routers),
+        nats=_nats(snapshot.get("NAT", {}), present),
+        load_balanced=any(strings(row, "load_balancer") for row in present),
+        static_routes=tuple(
+            StaticRoute(
+                uuid,
+                text(row, "ip_prefix"),
+                text(row, "nexthop"),
+                text(row, "policy"),
+                mapping(row, "options").get("origin", ""),
+                keys.LEARNED_ROUTE in mapping(row, "external_ids"),
+            )
+            for uuid, row in snapshot.get("Logical_Router_Static_Route", {}).items()
+        ),
     )
 
 
@@ -112,26 +126,16 @@ def _logical_router(wish: Router, rows: Table) -> LogicalRouter:
     uuid, row = _by_name(rows, wish.name)
     # An optional column: routers without a value are enabled (ovn-nb(5)).
     enabled = row.get("enabled", True) not in (False, frozenset({False}))
-    routes = strings(row, "static_routes") if "static_routes" in row else None
-    return LogicalRouter(wish, uuid, enabled, routes)
+    return LogicalRouter(wish, uuid, enabled)
 
 
-def _static_routes(rows: Table, routers: Sequence[LogicalRouter]) -> tuple[StaticRoute, ...]:
-    """The routers' routes; where it is not known which those are, all of the database."""
-    known = all(router.routes is not None for router in routers if router.uuid)
-    owners = {uuid: router.uuid for router in routers for uuid in router.routes or ()}
+def _nats(rows: Table, routers: Iterable[Row]) -> tuple[Nat, ...]:
+    """The routers' NAT rules without a gateway port."""
+    ours = {uuid for router in routers for uuid in strings(router, "nat")}
     return tuple(
-        StaticRoute(
-            uuid,
-            text(row, "ip_prefix"),
-            text(row, "nexthop"),
-            text(row, "policy"),
-            mapping(row, "options").get("origin", ""),
-            keys.LEARNED_ROUTE in mapping(row, "external_ids"),
-            owners.get(uuid, ""),
-        )
-        for uuid, row in rows.items()
-        if uuid in owners or not known
+        Nat(uuid, text(row, "external_ip"))
+        for uuid, row in sorted(rows.items())
+        if uuid in ours and not strings(row, "gateway_port")
     )
 
 
@@ -261,6 +265,7 @@ def _router_port(uuid: str, row: Row, router: str) -> RouterPort:
         mapping(row, "external_ids"),
         mapping(row, "options"),
         router,
+        ha_chassis_group=text(row, "ha_chassis_group"),
     )
 
 

@@ -118,7 +118,7 @@ def _link(parent: Parent | None, child: Reference, mutator: str) -> list[dict[st
         {
             "op": "mutate",
             "table": parent.table,
-            "where": [["_uuid", "==", _item(parent.row)]],
+            "where": [["_uuid", "==", _item(parent.row)]] if parent.row is not None else [],
             "mutations": [[parent.column, mutator, ["set", [_item(child)]]]],
         }
     ]

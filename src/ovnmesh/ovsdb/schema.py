@@ -1,9 +1,8 @@
 """Which tables, columns and rows we replicate, per database.
 
 Called by `ovsdb.database`. Only what the planner needs: memory and CPU of an idle controller grow
-with what is named here. Not Logical_Router.policies: that column grows with the cloud and is
-written with mutations only; .static_routes likewise, but for databases that others share, where
-nothing else tells our routers' routes from theirs. Must not open connections.
+with what is named here. Never Logical_Router.static_routes or .policies: those columns grow with
+the cloud and are written with mutations only. Must not open connections.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,11 +32,15 @@ class View:
     conditions: Mapping[str, Condition] = field(default_factory=lambda: MappingProxyType({}))
 
 
-_PORT = ("name", "mac", "networks", "gateway_chassis", "external_ids", "options")
+_PORT = (
+    *("name", "mac", "networks", "gateway_chassis", "ha_chassis_group"),
+    *("external_ids", "options"),
+)
 _SWITCH_PORT = ("name", "type", "addresses", "options", "external_ids")
 _NB_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "NB_Global": ("name", "options", "external_ids"),
-    "Logical_Router": ("name", "ports", "enabled"),
+    "Logical_Router": ("name", "ports", "enabled", "nat", "load_balancer"),
+    "NAT": ("external_ip", "gateway_port"),
     "Logical_Router_Port": _PORT,
     "Gateway_Chassis": ("name", "chassis_name", "priority"),
     "HA_Chassis_Group": ("name", "ha_chassis", "external_ids"),
@@ -62,28 +65,24 @@ OWN_ROUTES: Condition = (
     ("options", "includes", ("map", (("ecmp_symmetric_reply", "true"),))),
     ("options", "includes", ("map", (("ecmp_symmetric_reply", "false"),))),
 )
-#: Routes that ovn-ic learned: they grow with the mesh, and are read only to leave it.
+#: NAT rules whose gateway port OVN has to find out. Neutron always names one, Kube-OVN never.
+WITHOUT_GATEWAY_PORT: Condition = (("gateway_port", "==", ("set", ())),)
+#: Routes that ovn-ic learned: they grow with the mesh, and are read only to leave it, and to look
+#: for those that ovn-ic has left behind.
 LEARNED_ROUTES: Condition = (
     ("options", "includes", ("map", (("origin", "connected"),))),
     ("options", "includes", ("map", (("origin", "static"),))),
 )
 
 
-def northbound(router: str, *, shared: bool = False) -> View:
-    """The controller's northbound view: the router's ports and routes, nothing learned.
-
-    Args:
-        router: name of the cluster's router.
-        shared: the database has routers of others too, so that each route's router must be known.
-    """
-    columns = dict(_NB_COLUMNS)
-    if shared:
-        columns["Logical_Router"] = (*columns["Logical_Router"], "static_routes")
+def northbound(router: str) -> View:
+    """The controller's northbound view: the router's ports and routes, nothing learned."""
     return View(
         Db.NB,
-        columns,
+        _NB_COLUMNS,
         {
             "Logical_Router": (("name", "==", router),),
+            "NAT": WITHOUT_GATEWAY_PORT,
             "HA_Chassis_Group": NOTHING,
             "HA_Chassis": NOTHING,
             "Logical_Switch": NOTHING,

@@ -10,8 +10,9 @@ from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Interconnect, Observed
 from ovnmesh.plan.bfd import plan_bfd_removal
 from ovnmesh.plan.claims import plan_release
+from ovnmesh.plan.learned import delete_route
 from ovnmesh.plan.northbound import merge, plan_restore
-from ovnmesh.plan.operations import Batch, Db, Delete, Operation, Parent, Uuid
+from ovnmesh.plan.operations import Batch, Db, Delete, Operation
 from ovnmesh.plan.ports import plan_port_removal
 from ovnmesh.plan.site import Plan
 
@@ -83,16 +84,7 @@ def _forget_zone(az: str, ic: Interconnect) -> tuple[Operation, ...]:
 
 def _disconnect(observed: Observed) -> tuple[Operation, ...]:
     nb = observed.nb
-    operations: list[Operation] = [
-        Delete(
-            "Logical_Router_Static_Route",
-            route.uuid,
-            Parent("Logical_Router", Uuid(router), "static_routes"),
-        )
-        for route in nb.learned_routes
-        # Where it is not known which router has a route, the others do not mind.
-        for router in ([route.router] if route.router else nb.router_uuids())
-    ]
+    operations: list[Operation] = [delete_route(route) for route in nb.learned_routes]
     for ts in sorted(nb.served_switches()):
         operations += plan_port_removal(nb, ts)
     operations += plan_bfd_removal(nb)

@@ -1,11 +1,15 @@
 """Manual routes: the documents' ``lr-route-add`` with the next hop looked up.
 
-Called by `ovnmesh route`. The row is one that an operator could have typed: no tag of ours, and
-nothing of ours ever removes it. Must not touch learned routes.
+Called by `ovnmesh route`, and by `plan.site`, which keeps them from being advertised. The row is
+one that an operator could have typed: no tag of ours, and nothing of ours ever removes it. Must not
+touch learned routes.
 """
 
+from collections.abc import Iterator, Mapping
+
 from ovnmesh.errors import ConfigError, Problem
-from ovnmesh.model.observed import Observed
+from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.observed import Northbound, Observed
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
 from ovnmesh.plan.addressing import decode_endpoint
 from ovnmesh.plan.operations import Batch, Content, Db, Delete, Insert, Operation, Parent, Uuid
@@ -72,8 +76,7 @@ def plan_route_delete(observed: Observed, prefix: Prefix, az: str) -> Batch | No
     """
     hops = set(next_hops(observed, az, prefix.version).values())
     operations = tuple(
-        Delete(TABLE, uuid, Parent("Logical_Router", Uuid(router), "static_routes"))
-        for router in observed.nb.router_uuids()
+        Delete(TABLE, uuid, Parent("Logical_Router", None, "static_routes"))
         for address, uuid in sorted(_routes(observed, prefix).items())
         if address in hops
     )
@@ -86,3 +89,60 @@ def _routes(observed: Observed, prefix: Prefix) -> dict[str, str]:
         for route in observed.nb.static_routes
         if not route.learned and try_parse_prefix(route.prefix) == prefix
     }
+
+
+def manual_routes(observed: Observed) -> Mapping[Prefix, str]:
+    """Prefixes that static routes of the operator send to a transit switch.
+
+    ovn-ic advertises every static route; these lead back to the sites that have the prefix, and
+    advertising them would take those sites' own traffic.
+    """
+    subnets = [
+        prefix
+        for ts in observed.ic.transit_switches.values()
+        for subnet in ts.subnets
+        if (prefix := try_parse_prefix(subnet)) is not None
+    ]
+    return {
+        prefix: f"manual route by way of {hop}"
+        for prefix, hop in written_routes(observed.nb)
+        if any(subnet.contains(hop) for subnet in subnets)
+    }
+
+
+def split_manual(
+    observed: Observed, manual: Mapping[Prefix, str]
+) -> tuple[tuple[Prefix, ...], tuple[Finding, ...]]:
+    """Manual prefixes that can be denied, and findings for those too wide for that.
+
+    Denying a prefix denies everything inside it, in both directions.
+    """
+    inside = {route.prefix for route in observed.ic.routes} - set(manual)
+    inside |= {prefix for port in observed.nb.router_ports for prefix in port.prefixes}
+    wide = {p for p in manual if any(p != other and p.contains(other) for other in inside)}
+    findings = tuple(
+        Finding(
+            "manual-route-wide",
+            str(prefix),
+            f"the {manual[prefix]} to {prefix} covers prefixes that sites advertise by themselves, "
+            "so ovn-ic advertises it too and other sites may send you their traffic. Expected: "
+            "manual routes no wider than the remote subnet; split it, or set auto-route to "
+            '"false".',
+            Severity.WARNING,
+        )
+        for prefix in sorted(wide)
+    )
+    return tuple(sorted(set(manual) - wide)), findings
+
+
+def written_routes(nb: Northbound) -> Iterator[tuple[Prefix, Prefix]]:
+    """Prefix and next hop of every route that somebody wrote, default routes left out.
+
+    They are those of all routers (which router has them is not replicated); one that is on the
+    cluster's router is told by its next hop, which is on a network of that router. Not so where
+    strangers' routers may have the same networks (`Northbound.shared`).
+    """
+    for route in nb.static_routes:
+        prefix, hop = try_parse_prefix(route.prefix), try_parse_prefix(route.nexthop)
+        if prefix and hop and prefix.length and not route.learned and route.policy != "src-ip":
+            yield prefix, hop

@@ -43,10 +43,14 @@ Content = Item | frozenset[Item] | Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """The row whose set column holds a reference to a non-root row."""
+    """The row whose set column holds a reference to a non-root row.
+
+    Attributes:
+        row: None for whichever row holds it; only to delete.
+    """
 
     table: str
-    row: Reference
+    row: Reference | None
     column: str
 
 

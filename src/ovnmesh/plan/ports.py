@@ -8,7 +8,7 @@ routes without end (one that never had it does not: ovn-ic.c, route_run, externa
 Existing ports of the documented names are adopted in place. Must not touch gateway chassis.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.observed import Northbound, RouterPort, SwitchPort
@@ -197,8 +197,7 @@ def _plan_policy(
     if first.action != "allow":
         columns["action"] = "allow"
     operations: list[Operation] = [Update(POLICY_TABLE, first.uuid, columns)] if columns else []
-    for policy in surplus:
-        operations += _delete_policy(nb, policy.uuid)
+    operations += [_delete_policy(policy.uuid) for policy in surplus]
     return operations
 
 
@@ -218,9 +217,11 @@ def plan_port_removal(nb: Northbound, ts: str) -> tuple[Operation, ...]:
         operations.append(
             Delete(LRP_TABLE, lrp.uuid, Parent("Logical_Router", Uuid(lrp.router), "ports"))
         )
-    for policy in nb.policies:
-        if policy.external_ids.get(keys.TRANSIT_SWITCH) == ts:
-            operations += _delete_policy(nb, policy.uuid)
+    operations += [
+        _delete_policy(policy.uuid)
+        for policy in nb.policies
+        if policy.external_ids.get(keys.TRANSIT_SWITCH) == ts
+    ]
     return tuple(operations)
 
 
@@ -230,7 +231,6 @@ def _delete_lsp(nb: Northbound, ts: str, lsp: SwitchPort) -> Delete:
     )
 
 
-def _delete_policy(nb: Northbound, uuid: str) -> Iterator[Delete]:
-    """Delete a policy; which router has it is not replicated, and others do not mind."""
-    for router in nb.router_uuids():
-        yield Delete(POLICY_TABLE, uuid, Parent("Logical_Router", Uuid(router), "policies"))
+def _delete_policy(uuid: str) -> Delete:
+    """Delete a policy; which router has it is not replicated."""
+    return Delete(POLICY_TABLE, uuid, Parent("Logical_Router", None, "policies"))

@@ -6,7 +6,7 @@ databases: claims first (they can be lost to a rival), then what others see, the
 Must not do I/O; must not touch rows that are not ours.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -14,7 +14,7 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired, GatewayPolicy, encode_desired
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.gateway_state import encode_gateway_state
-from ovnmesh.model.observed import Northbound, Observed
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import (
     LINK_LOCAL,
     Prefix,
@@ -31,6 +31,7 @@ from ovnmesh.plan.claims import (
     plan_release_switch,
 )
 from ovnmesh.plan.conflicts import Conflicts, resolve_conflicts
+from ovnmesh.plan.external import decide_external
 from ovnmesh.plan.gateways import (
     Gateways,
     decide_gateways,
@@ -38,7 +39,8 @@ from ovnmesh.plan.gateways import (
     resolve_gateways,
 )
 from ovnmesh.plan.identity import plan_identity, plan_seed, renames
-from ovnmesh.plan.learned import plan_surplus
+from ovnmesh.plan.learned import plan_surplus, plan_withdrawals, storming
+from ovnmesh.plan.manual import manual_routes, split_manual, written_routes
 from ovnmesh.plan.mtu import check_mtu, gateway_mtu, plan_mtu_claims
 from ovnmesh.plan.northbound import (
     check_deny_list,
@@ -61,7 +63,8 @@ class Plan:
         batches: transactions, in order; empty if the site is as it should be.
         findings: what is worth telling.
         run_ovn_ic: whether ovn-ic should run.
-        pause_ovn_ic: stop ovn-ic while the batches are applied (it cannot follow a rename).
+        pause_ovn_ic: stop ovn-ic while the batches are applied (it cannot follow a rename, and may
+            be adding routes without end).
         refused: nothing may be done until somebody acts; the last good state stays.
         waiting: transit switches that ovn-ic has yet to make here, or to give our port its tunnel
             key on, before we can connect.
@@ -96,10 +99,11 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
     attachments = decide_attachments(desired, observed)
     stages = decide_stages(desired.az_name, observed, attachments.routers, ages)
     endpoints, address_findings = _endpoints(desired, observed, attachments, stages)
-    manual = _manual_routes(observed)
-    conflicts = _conflicts(desired, observed, manual)
-    deniable, manual_findings = _split_manual(observed, manual)
-    denied = _denied(desired, observed, conflicts, deniable)
+    manual = manual_routes(observed)
+    external = decide_external(desired, observed)
+    conflicts = _conflicts(desired, observed, {**external.denied, **manual})
+    deniable, manual_findings = split_manual(observed, manual)
+    denied = _denied(desired, observed, conflicts, (*external.denied, *deniable))
     gateways = decide_gateways(desired, observed, ages)
     capabilities = nb.capabilities
     batches = [
@@ -124,12 +128,19 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
             (
                 *_plan_global(desired, observed, denied, gateways),
                 *_plan_transit(desired, observed, endpoints, gateways, (attachments, stages)),
-                *plan_surplus(observed),
+                *plan_surplus(attachments.by_switch, observed),
                 *plan_bfd(gateways.candidates, observed),
             ),
             "name, routes and transit ports",
         ),
-        Batch(Db.IC_SB, _plan_marks(desired.az_name, conflicts, observed), "mark held routes"),
+        Batch(
+            Db.IC_SB,
+            (
+                *_plan_marks(desired.az_name, conflicts, observed),
+                *plan_withdrawals(attachments.by_switch, observed),
+            ),
+            "mark held routes, withdraw stale ones",
+        ),
     ]
     return Plan(
         batches=tuple(batch for batch in batches if batch.operations),
@@ -138,11 +149,12 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
             *address_findings,
             *gateways.findings,
             *conflicts.findings,
+            *external.findings,
             *(check_mtu(gateways.marked, observed) if desired.gateways.mtu_bytes is None else ()),
             *(manual_findings if desired.auto_route else ()),
             *check_deny_list([p for p in denied if p not in LINK_LOCAL], capabilities),
         ),
-        pause_ovn_ic=renames(desired.az_name, observed),
+        pause_ovn_ic=renames(desired.az_name, observed) or storming(observed),
         waiting=tuple(
             ts
             for ts in endpoints
@@ -154,7 +166,7 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
 
 def _check_preconditions(desired: Desired, observed: Observed) -> Finding | None:
     nb, ic = observed.nb, observed.ic
-    if not nb.router_uuids() and keys.SITE_RECORD not in nb.external_ids:
+    if not any(router.uuid for router in nb.routers) and keys.SITE_RECORD not in nb.external_ids:
         return decide_attachments(desired, observed).findings[0]
     if not ic.global_uuid:
         return Finding(
@@ -216,7 +228,7 @@ def _endpoints(
     return endpoints, tuple(findings)
 
 
-def _conflicts(desired: Desired, observed: Observed, transit: Mapping[Prefix, str]) -> Conflicts:
+def _conflicts(desired: Desired, observed: Observed, withheld: Mapping[Prefix, str]) -> Conflicts:
     if not desired.auto_route:
         return Conflicts({}, frozenset(), ())
     nb = observed.nb
@@ -233,71 +245,16 @@ def _conflicts(desired: Desired, observed: Observed, transit: Mapping[Prefix, st
         for prefix in port.prefixes
         if not is_link_local(prefix)
     }
-    local |= {
-        prefix for prefix, hop in _static_routes(nb) if any(net.contains(hop) for net in local)
-    } - set(transit)
-    ignored = {*desired.denied, *transit}
+    if not nb.shared:
+        local |= {
+            prefix for prefix, hop in written_routes(nb) if any(net.contains(hop) for net in local)
+        } - set(withheld)
+    ignored = {*desired.denied, *withheld}
     return resolve_conflicts(desired.az_name, local | desired.local, ignored, observed.ic, nb.name)
 
 
-def _manual_routes(observed: Observed) -> Mapping[Prefix, str]:
-    """Prefixes that static routes of the operator send to a transit switch.
-
-    ovn-ic advertises every static route; these lead back to the sites that have the prefix, and
-    advertising them would take those sites' own traffic.
-    """
-    subnets = [
-        prefix
-        for ts in observed.ic.transit_switches.values()
-        for subnet in ts.subnets
-        if (prefix := try_parse_prefix(subnet)) is not None
-    ]
-    return {
-        prefix: f"manual route by way of {hop}"
-        for prefix, hop in _static_routes(observed.nb)
-        if any(subnet.contains(hop) for subnet in subnets)
-    }
-
-
-def _split_manual(
-    observed: Observed, manual: Mapping[Prefix, str]
-) -> tuple[tuple[Prefix, ...], tuple[Finding, ...]]:
-    """Manual prefixes that can be denied, and findings for those too wide for that.
-
-    Denying a prefix denies everything inside it, in both directions.
-    """
-    inside = {route.prefix for route in observed.ic.routes} - set(manual)
-    inside |= {prefix for port in observed.nb.router_ports for prefix in port.prefixes}
-    wide = {p for p in manual if any(p != other and p.contains(other) for other in inside)}
-    findings = tuple(
-        Finding(
-            "manual-route-wide",
-            str(prefix),
-            f"the {manual[prefix]} to {prefix} covers prefixes that sites advertise by themselves, "
-            "so ovn-ic advertises it too and other sites may send you their traffic. Expected: "
-            "manual routes no wider than the remote subnet; split it, or set auto-route to "
-            '"false".',
-            Severity.WARNING,
-        )
-        for prefix in sorted(wide)
-    )
-    return tuple(sorted(set(manual) - wide)), findings
-
-
-def _static_routes(nb: Northbound) -> Iterator[tuple[Prefix, Prefix]]:
-    """Prefix and next hop of every route that somebody wrote, default routes left out.
-
-    They are those of all routers (which router has them is not replicated); one that is on the
-    cluster's router is told by its next hop, which is on a network of that router.
-    """
-    for route in nb.static_routes:
-        prefix, hop = try_parse_prefix(route.prefix), try_parse_prefix(route.nexthop)
-        if prefix and hop and prefix.length and not route.learned and route.policy != "src-ip":
-            yield prefix, hop
-
-
 def _denied(
-    desired: Desired, observed: Observed, conflicts: Conflicts, manual: tuple[Prefix, ...]
+    desired: Desired, observed: Observed, conflicts: Conflicts, withheld: tuple[Prefix, ...]
 ) -> tuple[Prefix, ...]:
     capabilities = observed.nb.capabilities
     # OVN itself never advertises link-local prefixes; where naming one would block all of IPv6,
@@ -305,7 +262,7 @@ def _denied(
     link_local = [p for p in LINK_LOCAL if p.version == 4 or not capabilities.denylist_breaks_ipv6]
     found = original_deny_list(observed.nb).split(",")
     original = [p for text in found if (p := try_parse_prefix(text.strip())) is not None]
-    return minimal([*link_local, *desired.denied, *manual, *conflicts.denied, *original])
+    return minimal([*link_local, *desired.denied, *withheld, *conflicts.denied, *original])
 
 
 def _plan_global(

@@ -1,0 +1,20 @@
+"""Arguments that commands of ``ovnmesh lab`` share.
+
+Called by `lab` and `lab_nat`. Declares, decides nothing.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Directory = Annotated[
+    Path,
+    typer.Option(
+        "--dir",
+        envvar="OVNMESH_LAB_DIR",
+        help="The lab's run directory; labs in different directories coexist.",
+    ),
+]
+DIRECTORY = Path("/run/ovnmesh-lab")
+SiteName = Annotated[str, typer.Argument(metavar="SITE", help="Name of a site, e.g. az1.")]

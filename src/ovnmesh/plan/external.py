@@ -1,0 +1,186 @@
+"""What joins a router to the outside world, and what that means for other sites.
+
+Called by `plan.site`. A router port with gateway chassis that is not on a transit switch leads to
+an external network: OVN advertises it like any connected network, though only this site's gateway
+can answer there, so it is kept out of advertisements. With our own port the router has several
+gateway ports, and OVN then wants to be told to which of them a NAT rule belongs (ovn-nb(5), NAT,
+gateway_port); rows of others are never written here, a finding names the command. See docs/nat.md.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ovnmesh.model.desired import Desired
+from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.observed import Nat, Observed, RouterPort
+from ovnmesh.model.prefixes import Prefix, is_link_local, parse_prefix, try_parse_prefix
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """The decision for one site.
+
+    Attributes:
+        denied: networks to keep out of advertisements, each with the reason.
+        findings: networks that cannot be kept out, and NAT that does not work.
+    """
+
+    denied: Mapping[Prefix, str]
+    findings: tuple[Finding, ...]
+
+
+def decide_external(desired: Desired, observed: Observed) -> External:
+    """Find the external networks of a site, and the NAT that suffers from our port.
+
+    Args:
+        desired: the wish.
+        observed: the site and the mesh.
+    """
+    ports = external_ports(desired, observed)
+    found = {
+        prefix: f"external network of router port {port.name}"
+        for port in ports
+        for prefix in port.prefixes
+        if not is_link_local(prefix)
+    }
+    kept = _undeniable(found, desired, observed) if desired.auto_route else {}
+    return External(
+        {prefix: why for prefix, why in found.items() if prefix not in kept},
+        (
+            *(_check_advertised(prefix, found[prefix], kept[prefix]) for prefix in sorted(kept)),
+            *_check_nat(ports, desired, observed),
+            *_check_load_balancers(ports, desired, observed),
+        ),
+    )
+
+
+def external_ports(desired: Desired, observed: Observed) -> tuple[RouterPort, ...]:
+    """Ports with gateway chassis that are on no transit switch, by name."""
+    own = {port.uuid for port in _transit_ports(desired, observed)}
+    subnets = [
+        subnet
+        for ts in observed.ic.transit_switches.values()
+        for text in ts.subnets
+        if (subnet := try_parse_prefix(text)) is not None
+    ]
+    return tuple(
+        port
+        for port in observed.nb.router_ports
+        if port.is_gateway
+        and port.uuid not in own
+        # Made by hand on a transit switch, under a name of its own.
+        and not any(subnet.contains(p) for subnet in subnets for p in port.prefixes)
+    )
+
+
+def _transit_ports(desired: Desired, observed: Observed) -> Iterable[RouterPort]:
+    nb = observed.nb
+    yield from nb.transit_lrps()
+    for ts in observed.ic.transit_switches:
+        port = nb.transit_lrp(ts, desired.az_name)
+        if port is not None:
+            yield port
+
+
+def _undeniable(
+    found: Iterable[Prefix], desired: Desired, observed: Observed
+) -> Mapping[Prefix, str]:
+    """External networks whose denial would deny others too, each with the reason."""
+    found = set(found)
+    inside = {route.prefix for route in observed.ic.routes}
+    inside |= {prefix for port in observed.nb.router_ports for prefix in port.prefixes}
+    inside = (inside | desired.local) - found
+    reasons: dict[Prefix, str] = {}
+    for prefix in found:
+        if any(prefix.contains(other) for other in inside):
+            reasons[prefix] = "denying it would deny networks of sites that lie within it"
+        elif prefix.version == 6 and observed.nb.capabilities.denylist_breaks_ipv6:
+            reasons[prefix] = (
+                f"this OVN would deny every IPv6 prefix of length {prefix.length} or more with it "
+                "(fixed in 23.03.3)"
+            )
+    return reasons
+
+
+def _check_advertised(prefix: Prefix, what: str, why: str) -> Finding:
+    return Finding(
+        "external-network-advertised",
+        str(prefix),
+        f"{prefix}, the {what}, is advertised to other sites: {why}. What they send there comes by "
+        "way of this site and may find no way back. Expected: an external network that can be "
+        "denied; upgrade OVN, or renumber it.",
+        Severity.WARNING,
+    )
+
+
+def _check_nat(
+    ports: tuple[RouterPort, ...], desired: Desired, observed: Observed
+) -> tuple[Finding, ...]:
+    """NAT rules without a gateway port that OVN cannot, or wrongly would, give one.
+
+    With one gateway port on the router OVN takes that one, with several the one whose network has
+    the external address, else none (northd.c, "Unable to determine gateway_port").
+    """
+    nats = observed.nb.nats
+    if not nats:
+        return ()
+    if not ports:
+        return (
+            Finding(
+                "nat-without-external-port",
+                _title(nats),
+                f"the router has NAT rules ({_title(nats)}) and no gateway port to an external "
+                "network, so OVN applies them to the traffic with other sites, which is lost. "
+                "Expected: a gateway port in their network, or no rules: ovn-nbctl lr-nat-del",
+            ),
+        )
+    networks = [prefix for port in ports for prefix in port.prefixes]
+    lost = tuple(
+        nat
+        for nat in nats
+        if not any(network.contains(parse_prefix(nat.external_ip)) for network in networks)
+    )
+    if not lost:
+        return ()
+    port = ports[0]
+    return (
+        Finding(
+            "nat-without-gateway-port",
+            _title(lost),
+            f"NAT rules for {_title(lost)} name no gateway port, and no gateway port of the router "
+            "has that network: OVN does not apply them, because the router has several gateway "
+            "ports since the site joined. Expected: the column gateway_port: "
+            f"ovn-nbctl set NAT {lost[0].uuid} gateway_port={port.uuid} ({port.name})",
+            Severity.WARNING,
+        ),
+    )
+
+
+def _title(nats: tuple[Nat, ...]) -> str:
+    addresses = sorted({nat.external_ip for nat in nats})
+    rest = f" and {len(addresses) - 3} more" if len(addresses) > 3 else ""
+    return ", ".join(addresses[:3]) + rest
+
+
+def _check_load_balancers(
+    ports: tuple[RouterPort, ...], desired: Desired, observed: Observed
+) -> tuple[Finding, ...]:
+    """Load balancers of the router: OVN 23.03 binds them to any one of its gateway ports."""
+    nb, active = observed.nb, observed.sb.active
+    if not nb.load_balanced or not ports or nb.capabilities.balances_at_every_port:
+        return ()
+    outer = {active[port.name] for port in ports if port.name in active}
+    inner = {active[p.name] for p in _transit_ports(desired, observed) if p.name in active}
+    if len(outer | inner) < 2:
+        return ()
+    return (
+        Finding(
+            "load-balancer-gateway",
+            ports[0].name,
+            "the router has load balancers, and its gateway ports are on different chassis: this "
+            "OVN serves load balancers at one of them only, which may be the wrong one. Expected: "
+            "all on one chassis; name the gateway nodes of the external network first in gw-nodes, "
+            "or: ovnmesh gateway prefer",
+            Severity.WARNING,
+        ),
+    )
