@@ -46,8 +46,9 @@ def leave(
     """Take a site out of the mesh and put its databases back as they were before it joined.
 
     Where the site is configured by a folder of manifests, or by the site file of an OpenStack
-    cloud, sets enable-ic to false there and lets the running controller do it; without a controller, does it itself. Traffic inside the site, and
-    between the other sites, is not touched.
+    cloud, sets enable-ic to false there and lets the running controller do it; without a
+    controller, does it itself. Traffic inside the site, and between the other sites, is not
+    touched.
 
     Example: ovnmesh leave az1
     """

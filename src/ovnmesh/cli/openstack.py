@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ovnmesh import ovn_keys as keys
 from ovnmesh.checks.overview import overview
 from ovnmesh.cli import output
 from ovnmesh.cli.change import leave_site
@@ -47,13 +48,13 @@ START = (
 )
 
 
-@app.command(epilog="Example: ovnmesh openstack join --cloud mycloud --router router0 "
-    "--az-name os1 --ic-db-host 192.168.65.3 --allow-from-mesh")
+@app.command(
+    epilog="Example: ovnmesh openstack join --cloud mycloud --router router0 "
+    "--az-name os1 --ic-db-host 192.168.65.3 --allow-from-mesh"
+)
 def join(
     file: SiteFileArgument = Path(SITE_FILE),
-    cloud: Annotated[
-        str, typer.Option(help="Write the file: entry of clouds.yaml.")
-    ] = "",
+    cloud: Annotated[str, typer.Option(help="Write the file: entry of clouds.yaml.")] = "",
     router: Annotated[
         list[str] | None,
         typer.Option(help="Write the file: a router's name or id; may be repeated."),
@@ -106,8 +107,8 @@ def join(
     with output.progress("join") as step:
         try:
             joining.ask(create_router, step)
-            with Session(SiteAccess(joining.az_name, nb, sb)) as session:
-                changes = joining.plan(session, allow_from_mesh, step)
+            with Session(joining.access(nb, sb)) as session:
+                changes = joining.plan(session, allow_from_mesh, dry_run, step)
                 if not dry_run:
                     apply_changes(joining.api, changes, step)
                     if create_router:
@@ -148,7 +149,7 @@ def leave(
         access = SiteAccess(leaving.az_name, nb, sb, openstack=file)
         try:
             with Session(access) as session:
-                changes = leaving.plan(session, step)
+                changes = leaving.plan(session, dry_run, step)
             if not dry_run:
                 replace_if_new(file, leaving.text)
                 leave_site(access, force, step)
@@ -203,7 +204,7 @@ def _await_joined(
     deadline = time.monotonic() + timeout_s
     while True:
         seen = overview(session.observe(desired.routers))
-        record = decode_record(session.northbound().external_ids.get("ovnmesh-site", ""))
+        record = decode_record(session.northbound().external_ids.get(keys.SITE_RECORD, ""))
         taken = record is not None and (record.data, record.routers) == (
             desired.data,
             desired.routers,
