@@ -3,9 +3,6 @@
 Called by `cli.main`. Plans come from `plan`; this shows and applies them.
 """
 
-import os
-import re
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +12,7 @@ import typer
 
 from ovnmesh.checks.overview import overview
 from ovnmesh.cli import output
+from ovnmesh.cli.files import disable_manifest, replace_file, set_enabled
 from ovnmesh.cli.mesh import open_mesh
 from ovnmesh.cli.session import Session
 from ovnmesh.cli.sites import SiteAccess, pick_sites
@@ -33,7 +31,6 @@ route_app = typer.Typer(
 #: Seconds given to a running controller to leave, and to agents to unmark their nodes.
 CONTROLLER_S = 10.0
 AGENTS_S = 5.0
-_ENABLE = re.compile(r"""^(\s*enable-ic\s*:\s*)(["']?)true\2(\s*(?:\#.*)?)$""", re.MULTILINE)
 
 
 def leave(
@@ -48,17 +45,18 @@ def leave(
 ) -> None:
     """Take a site out of the mesh and put its databases back as they were before it joined.
 
-    Where the site is configured by a folder of manifests, sets enable-ic to "false" there and lets
-    the running controller do it; without a controller, does it itself. Traffic inside the site, and
-    between the other sites, is not touched.
+    Where the site is configured by a folder of manifests, or by the site file of an OpenStack
+    cloud, sets enable-ic to false there and lets the running controller do it; without a
+    controller, does it itself. Traffic inside the site, and between the other sites, is not
+    touched.
 
     Example: ovnmesh leave az1
     """
     (access,) = pick_sites([site], sites_file)
     with output.progress(f"leave {site}") as step:
-        if access.config is not None and _disable(access.config):
-            step('enable-ic set to "false"')
-        clean = _leave(access, force, step)
+        if (source := access.config or access.openstack) is not None and _disable(source):
+            step("enable-ic set to false")
+        clean = leave_site(access, force, step)
     if clean:
         output.stderr().print(f"{site} has left; its databases are as before it joined")
     else:
@@ -68,9 +66,22 @@ def leave(
         )
 
 
-def _leave(access: SiteAccess, force: bool, step: Callable[[str], None]) -> bool:
-    """Leave; says whether the interconnection databases were cleaned too."""
-    deadline = time.monotonic() + (CONTROLLER_S if access.config is not None else 0.0)
+def leave_site(access: SiteAccess, force: bool, step: Callable[[str], None]) -> bool:
+    """Wait for the controller to leave, or do it where there is none.
+
+    Args:
+        access: the site, whose configuration says to leave if it is known where that is.
+        force: leave although the interconnection databases cannot be reached.
+        step: told what is being done.
+
+    Returns:
+        Whether the interconnection databases were cleaned too.
+
+    Raises:
+        OvnmeshError: the site cannot leave.
+    """
+    told = access.config is not None or access.openstack is not None
+    deadline = time.monotonic() + (CONTROLLER_S if told else 0.0)
     with Session(access) as session:
         while joined(session.observe()) and time.monotonic() < deadline:
             step("waiting for the controller")
@@ -87,7 +98,7 @@ def _leave(access: SiteAccess, force: bool, step: Callable[[str], None]) -> bool
                     Problem(
                         f"site {access.name}",
                         "a running controller whose configuration does not say so",
-                        'enable-ic: "false" in its ovn-ic-config; the controller then leaves',
+                        "enable-ic: false in it; the controller then leaves",
                     )
                 ]
             )
@@ -112,24 +123,24 @@ def _leave(access: SiteAccess, force: bool, step: Callable[[str], None]) -> bool
             time.sleep(0.1)
 
 
-def _disable(folder: Path) -> bool:
-    """Set enable-ic to "false" in the folder's ovn-ic-config, keeping everything else.
+def _disable(path: Path) -> bool:
+    """Set enable-ic to false in a site file, or in the folder's ovn-ic-config.
 
     Returns:
         Whether a file was changed.
     """
-    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
+    if path.is_file():
         text = path.read_text(encoding="utf-8")
-        if "ovn-ic-config" not in text or not _ENABLE.search(text):
-            continue
-        changed = _ENABLE.sub(r'\1"false"\3', text)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=folder, prefix=".", delete=False, encoding="utf-8"
-        ) as new:
-            new.write(changed)
-        os.chmod(new.name, path.stat().st_mode & 0o777)
-        os.replace(new.name, path)
-        return True
+        changed = set_enabled(text, wanted=False)
+        if changed != text:
+            replace_file(path, changed)
+        return changed != text
+    for file in sorted([*path.glob("*.yaml"), *path.glob("*.yml")]):
+        text = file.read_text(encoding="utf-8")
+        changed = disable_manifest(text)
+        if "ovn-ic-config" in text and changed != text:
+            replace_file(file, changed)
+            return True
     return False
 
 

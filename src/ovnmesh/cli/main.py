@@ -28,6 +28,8 @@ COMMANDS = {
     "sbctl": ("ovnmesh.cli.passthrough", "sbctl"),
     "icnbctl": ("ovnmesh.cli.passthrough", "icnbctl"),
     "icsbctl": ("ovnmesh.cli.passthrough", "icsbctl"),
+    "openstack": ("ovnmesh.cli.openstack", "app"),
+    "diagnose": ("ovnmesh.cli.diagnose", "diagnose"),
     "site": ("ovnmesh.cli.site", "app"),
     "ic-db": ("ovnmesh.cli.ic_db", "app"),
     "controller": ("ovnmesh.cli.daemons", "controller"),

@@ -4,14 +4,14 @@ Called by `cli.status`, `cli.change` and `cli.passthrough`. Connects, reads whol
 closes. Must not format, must not decide.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.cli.sites import SiteAccess
 from ovnmesh.config import parse_config
 from ovnmesh.errors import ConfigError, OvsdbUnavailable
-from ovnmesh.model.desired import decode_record
+from ovnmesh.model.desired import Router, decode_record
 from ovnmesh.model.observed import Interconnect, Northbound, Observed
 from ovnmesh.model.reading import observe_interconnect, observe_northbound, observe_southbound
 from ovnmesh.ovsdb import schema
@@ -76,16 +76,20 @@ class Session:
         finally:
             probe.close()
 
-    def northbound(self) -> Northbound:
-        """The northbound database now."""
-        return observe_northbound(self._nb.snapshot(), self.access.router)
+    def northbound(self, wanted: Sequence[Router] = ()) -> Northbound:
+        """The northbound database now.
 
-    def observe(self) -> Observed:
+        Args:
+            wanted: routers of the site that its record does not name yet.
+        """
+        return observe_northbound(self._nb.snapshot(), self.access.router, wanted)
+
+    def observe(self, wanted: Sequence[Router] = ()) -> Observed:
         """The site now; the mesh is empty if the interconnection databases do not answer."""
         ic = observe_interconnect({}, {})
         if self._ic is not None:
             ic = read_interconnect(self._ic)
-        return Observed(self.northbound(), observe_southbound(self._sb.snapshot()), ic)
+        return Observed(self.northbound(wanted), observe_southbound(self._sb.snapshot()), ic)
 
     def apply(self, batch: Batch) -> None:
         """Apply one batch."""

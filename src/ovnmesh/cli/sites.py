@@ -35,6 +35,7 @@ class SiteAccess:
         ic_sb: the same, southbound.
         router: the cluster's logical router.
         config: folder of the site's manifests, None if it is configured elsewhere.
+        openstack: site file of an OpenStack cloud, None for other sites.
     """
 
     name: str
@@ -44,6 +45,7 @@ class SiteAccess:
     ic_sb: str = ""
     router: str = "ovn-cluster"
     config: Path | None = None
+    openstack: Path | None = None
 
 
 def sites_file(given: Path | None) -> Path | None:
@@ -139,12 +141,12 @@ def _from_environment() -> dict[str, SiteAccess]:
 
 
 def _parse_site(path: Path, name: str, entry: object) -> SiteAccess:
-    allowed = {"nb", "sb", "ic_nb", "ic_sb", "router", "config"}
+    allowed = {"nb", "sb", "ic_nb", "ic_sb", "router", "config", "openstack"}
     if not isinstance(entry, dict) or not {"nb", "sb"} <= set(entry) <= allowed:
         raise _wrong(path, f"sites.{name}: {entry!r}"[:80], f"keys nb, sb of {sorted(allowed)}")
     text = {str(key): str(value) for key, value in entry.items()}
-    config = text.pop("config", None)
-    return SiteAccess(name=name, config=Path(config) if config else None, **text)
+    paths = {key: Path(text.pop(key)) for key in ("config", "openstack") if text.get(key)}
+    return SiteAccess(name=name, **paths, **text)  # type: ignore[arg-type]
 
 
 def _wrong(path: Path, found: str, expected: str) -> ConfigError:

@@ -8,7 +8,7 @@ place where exceptions of openstacksdk and keystoneauth become ours. Must not de
 import ipaddress
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -162,16 +162,17 @@ def _read_neutron(network: Any, wanted: list[str]) -> Neutron:
     return replace(neutron, other_routers=tuple(sorted(others)))
 
 
-def _listed(question: Callable[..., Iterable[Any]], **filters: list[str]) -> Iterator[Any]:
-    """Every object that has one of some values; none if there are no values."""
-    ((key, values),) = ((k, v) for k, v in filters.items() if k not in ("fields", "device_owner"))
-    rest = {k: v for k, v in filters.items() if k != key}
+def listed(
+    question: Callable[..., Iterable[Any]], key: str, values: Sequence[str], **rest: Any
+) -> Iterator[Any]:
+    """Every object that has one of some values of a key; none if there are no values."""
     for start in range(0, len(values), _CHUNK):
-        yield from question(**{key: values[start : start + _CHUNK]}, **rest)
+        yield from question(**{key: list(values[start : start + _CHUNK])}, **rest)
 
 
 def _routers(network: Any, **wanted: list[str]) -> Iterator[NeutronRouter]:
-    for each in _listed(network.routers, fields=list(_ROUTER_FIELDS), **wanted):
+    ((key, values),) = wanted.items()
+    for each in listed(network.routers, key, values, fields=list(_ROUTER_FIELDS)):
         gateway = each.external_gateway_info or {}
         addresses = tuple(
             (ipaddress.ip_address(fixed["ip_address"]), fixed["subnet_id"])
@@ -190,15 +191,15 @@ def _routers(network: Any, **wanted: list[str]) -> Iterator[NeutronRouter]:
 def _interfaces(network: Any, routers: list[str]) -> dict[str, tuple[str, ...]]:
     found: dict[str, set[str]] = {router: set() for router in routers}
     fields = ["device_id", "fixed_ips"]
-    owner = [_INTERFACE]
-    ports = _listed(network.ports, device_id=routers, device_owner=owner, fields=fields)
+    ports = listed(network.ports, "device_id", routers, device_owner=_INTERFACE, fields=fields)
     for port in ports:
         found[port.device_id] |= {fixed["subnet_id"] for fixed in port.fixed_ips or ()}
     return {router: tuple(sorted(subnets)) for router, subnets in found.items()}
 
 
 def _subnets(network: Any, **wanted: list[str]) -> Iterator[NeutronSubnet]:
-    for each in _listed(network.subnets, fields=list(_SUBNET_FIELDS), **wanted):
+    ((key, values),) = wanted.items()
+    for each in listed(network.subnets, key, values, fields=list(_SUBNET_FIELDS)):
         yield NeutronSubnet(
             each.id,
             each.name or "",
