@@ -76,6 +76,14 @@ class CloudHarness:
             stop.set()
             watch.join(5)
 
+    def clear(self):
+        """Delete the router and what is on it: a project may have ten (neutron.conf, quota_router)."""
+        for port in list(self.neutron.ports(device_id=self.router.id)):
+            (fixed,) = port.fixed_ips
+            self.neutron.remove_interface_from_router(self.router, subnet_id=fixed["subnet_id"])
+            self.neutron.delete_network(port.network_id)
+        self.neutron.delete_router(self.router)
+
     def as_read(self, *subnets):
         """How Neutron shows Subnets: one for each network, on the router."""
         vpc = f"neutron-{self.router.id}"

@@ -1,0 +1,178 @@
+"""The OpenStack provider with a real Neutron behind a real Keystone. Needs root for the lab.
+
+Catalog, region, roles, wrong passwords, tokens that are no longer valid; and the same contract that
+the provider fulfils on the fake Neutron of the unit tests.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from openstack_cloud import CloudHarness
+from ovnmesh.errors import ProviderError
+from ovnmesh.lab import teardown
+from ovnmesh.lab.openstack import keystone, objects
+from ovnmesh.lab.runner import LabRunner
+from ovnmesh.lab.spec import parse_spec
+from ovnmesh.providers.openstack import OpenStackProvider
+from ovnmesh.providers.openstack import provider as provider_module
+from provider_contract import ProviderContract
+from servers import wait_for
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces"),
+    # The first of all may have to install Neutron and Keystone.
+    pytest.mark.timeout(1200),
+]
+CIDR = "192.168.1.0/24"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabRunner]:
+    directory = tmp_path_factory.mktemp("keystone")
+    site = {"name": "os1", "nodes": 1, "vms": 0, "keystone": True}
+    try:
+        yield LabRunner.up(parse_spec({"openstack": [site]}, "test"), directory, bare=True)
+    finally:
+        teardown.down(directory)
+
+
+class Reader:
+    """A provider of router0, with an entry of clouds.yaml of its own."""
+
+    def __init__(self, lab: LabRunner, folder: Path) -> None:
+        site = lab.lab.site("os1")
+        self.entry = yaml.safe_load(site.require_openstack().clouds_yaml.read_text())["clouds"][
+            "os1"
+        ]
+        self.clouds_yaml, self.file = folder / "clouds.yaml", folder / "os1.yaml"
+        document = {
+            "az-name": "os1",
+            "cloud": "mine",
+            "clouds-yaml": str(self.clouds_yaml),
+            "routers": ["router0"],
+            "ic-db-host": "192.168.65.3",
+            "gw-nodes": "enable-chassis-as-gw",
+        }
+        self.write_cloud()
+        self.file.write_text(yaml.safe_dump(document))
+        self.provider = OpenStackProvider(self.file)
+        self.stop = threading.Event()
+
+    def write_cloud(self, **auth: str) -> None:
+        entry = {**self.entry, "auth": {**self.entry["auth"], **auth}}
+        self.clouds_yaml.write_text(yaml.safe_dump({"clouds": {"mine": entry}}))
+
+    def start(self) -> None:
+        watch = (lambda: None, self.stop)
+        threading.Thread(target=self.provider.watch, args=watch, daemon=True).start()
+
+    def subnets(self) -> list[str]:
+        try:
+            state = self.provider.read()
+        except ProviderError:
+            return []
+        assert state.problems == ()
+        return [str(cidr) for subnet in state.subnets for cidr in subnet.cidrs]
+
+    def error(self) -> str:
+        try:
+            self.provider.read()
+        except ProviderError as error:
+            return str(error)
+        return ""
+
+
+@pytest.fixture
+def reader(lab, tmp_path, monkeypatch) -> Iterator[Reader]:
+    monkeypatch.setattr(provider_module, "POLL_S", 0.5)
+    monkeypatch.setattr(provider_module, "LAST_BACKOFF_S", 1.0)
+    made = Reader(lab, tmp_path)
+    yield made
+    made.stop.set()
+
+
+def test_neutron_is_found_in_the_catalog(reader) -> None:
+    reader.start()
+    wait_for(lambda: reader.subnets() == [CIDR], 20, reader.error)
+    (router,) = reader.provider.read().routers
+    assert router.label == "router0"
+    assert "172.31." in str(list(reader.provider.read().denied))
+
+
+def test_a_region_that_is_not_in_the_catalog(reader) -> None:
+    reader.entry["region_name"] = "Elsewhere"
+    reader.write_cloud()
+    reader.start()
+    wait_for(lambda: "region" in reader.error(), 20, reader.error)
+    reader.entry["region_name"] = "RegionOne"
+    reader.write_cloud()
+    wait_for(lambda: reader.subnets() == [CIDR], 20, reader.error)
+
+
+def test_a_wrong_password_is_told_without_telling_it(reader) -> None:
+    reader.write_cloud(password="not-this-secret")
+    reader.start()
+    wait_for(lambda: "401" in reader.error(), 20, reader.error)
+    assert "secret" not in reader.error()
+    reader.write_cloud()
+    wait_for(lambda: reader.subnets() == [CIDR], 20, reader.error)
+
+
+def test_a_token_that_is_no_longer_valid_is_replaced(reader, lab) -> None:
+    reader.start()
+    wait_for(lambda: reader.subnets() == [CIDR], 20, reader.error)
+    site = lab.lab.site("os1")
+    # Other keys make every token invalid, as time does; Neutron forgets what it has checked.
+    repository = site.require_openstack().directory / "keystone" / "fernet"
+    shutil.rmtree(repository)
+    keystone._write_keys(repository)
+    lab.fault_kill("os1", "neutron")
+    wait_for(lambda: "cannot be reached" in reader.error(), 20, reader.error)
+    lab.fault_kill("os1", "neutron", heal=True)
+    wait_for(lambda: reader.subnets() == [CIDR], 30, reader.error)
+
+
+def test_a_user_with_the_role_reader_is_enough(reader, lab) -> None:
+    with objects.connect(lab.lab.site("os1")) as connection:
+        identity = connection.identity
+        project = identity.find_project("admin", ignore_missing=False)
+        user = identity.create_user(
+            name="ovnmesh", password="only-to-read", default_project_id=project.id
+        )
+        role = identity.find_role("reader", ignore_missing=False)
+        identity.assign_project_role_to_user(project, user, role)
+    reader.write_cloud(username="ovnmesh", password="only-to-read")
+    reader.start()
+    wait_for(lambda: reader.subnets() == [CIDR], 20, reader.error)
+
+
+class TestContractWithARealNeutron(ProviderContract):
+    quiet_s = 1.5
+    document = "os1.yaml"
+
+    @pytest.fixture
+    def harness(self, lab, tmp_path, monkeypatch):
+        monkeypatch.setattr(provider_module, "POLL_S", 0.5)
+        monkeypatch.setattr(provider_module, "FIRST_BACKOFF_S", 0.2)
+        monkeypatch.setattr(provider_module, "LAST_BACKOFF_S", 1.0)
+        site = lab.lab.site("os1")
+        with objects.connect(site) as connection:
+            cloud = site.require_openstack().clouds_yaml
+            made = CloudHarness(tmp_path, connection.network, cloud, cloud="os1")
+            made.take_away = lambda: lab.fault_kill("os1", "neutron")
+            made.bring_back = lambda: lab.fault_kill("os1", "neutron", heal=True)
+            yield made
+            made.clear()
+
+    def read(self, harness):
+        return harness.read()
+
+    def as_read(self, harness, *subnets):
+        return harness.as_read(*subnets)
