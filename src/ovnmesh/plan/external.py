@@ -165,9 +165,13 @@ def _title(nats: tuple[Nat, ...]) -> str:
 def _check_load_balancers(
     ports: tuple[RouterPort, ...], desired: Desired, observed: Observed
 ) -> tuple[Finding, ...]:
-    """Load balancers of the router: OVN 23.03 binds them to any one of its gateway ports."""
+    """Load balancers of the router: OVN 23.03 binds them to any one of its gateway ports.
+
+    Measured on 23.03.1; a later OVN may do better (its pull request 227), and Kube-OVN's patched
+    one does.
+    """
     nb, active = observed.nb, observed.sb.active
-    if not nb.load_balanced or not ports or nb.capabilities.balances_at_every_port:
+    if not nb.load_balanced or not ports:
         return ()
     outer = {active[port.name] for port in ports if port.name in active}
     inner = {active[p.name] for p in _transit_ports(desired, observed) if p.name in active}
@@ -177,9 +181,9 @@ def _check_load_balancers(
         Finding(
             "load-balancer-gateway",
             ports[0].name,
-            "the router has load balancers, and its gateway ports are on different chassis: this "
-            "OVN serves load balancers at one of them only, which may be the wrong one. Expected: "
-            "all on one chassis; name the gateway nodes of the external network first in gw-nodes, "
+            "the router has load balancers, and its gateway ports are on different chassis: "
+            "OVN 23.03 serves load balancers at one of them only, which may be the wrong one. "
+            "Expected: all on one chassis; name the gateway nodes of the external network first in gw-nodes, "
             "or: ovnmesh gateway prefer",
             Severity.WARNING,
         ),
