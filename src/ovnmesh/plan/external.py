@@ -183,8 +183,8 @@ def _check_load_balancers(
             ports[0].name,
             "the router has load balancers, and its gateway ports are on different chassis: "
             "OVN 23.03 serves load balancers at one of them only, which may be the wrong one. "
-            "Expected: all on one chassis; name the gateway nodes of the external network first in gw-nodes, "
-            "or: ovnmesh gateway prefer",
+            "Expected: all on one chassis; name the gateway nodes of the external network first in "
+            "gw-nodes, or: ovnmesh gateway prefer",
             Severity.WARNING,
         ),
     )
