@@ -127,13 +127,42 @@ def test_nat_whose_gateway_port_ovn_cannot_find_is_told_of_with_the_command(site
     assert f"ovn-nbctl set NAT {row} gateway_port={port}" in finding.message
 
 
-def test_nat_that_would_apply_to_the_transit_port_is_an_error(site: Site) -> None:
+def guards(site: Site) -> list[dict]:
+    found = site.db.tables[Db.NB]["Logical_Router_Port"].values()
+    return [port for port in found if port["name"] == keys.NAT_GUARD]
+
+
+def test_nat_is_kept_off_the_transit_port_while_there_is_no_external_one(site: Site) -> None:
     for host in range(10, 15):
         nat(site, f"172.31.1.{host}")
     site.settle(wish())
     (finding,) = plan_site(wish(), site.observed).findings
-    assert (finding.code, finding.severity) == ("nat-without-external-port", Severity.ERROR)
+    assert (finding.code, finding.severity) == ("nat-without-external-port", Severity.WARNING)
     assert "172.31.1.12 and 2 more" in finding.message
+    (guard,) = guards(site)
+    assert len(guard["gateway_chassis"]) == 1
+    assert denied(site) == ["169.254.0.0/16"]
+    external_port(site, "172.31.1.2/24")
+    site.settle(wish())
+    assert guards(site) == []
+    assert codes(site) == []
+
+
+def test_leaving_takes_the_guard_away(site: Site) -> None:
+    before = dict(site.db.tables[Db.NB]["Logical_Router_Port"])
+    row = nat(site, "172.31.1.10")
+    site.settle(wish())
+    assert guards(site)
+    site.leave()
+    assert site.db.tables[Db.NB]["Logical_Router_Port"] == before
+    assert row in site.db.tables[Db.NB]["NAT"]
+
+
+def test_two_transit_ports_need_no_guard() -> None:
+    site = Site(Mesh(2))
+    nat(site, "172.31.1.10")
+    site.settle(wish())
+    assert (guards(site), codes(site)) == ([], [])
 
 
 def test_nat_of_other_routers_is_theirs(site: Site) -> None:

@@ -10,6 +10,7 @@ gateway_port); rows of others are never written here, a finding names the comman
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Nat, Observed, RouterPort
@@ -56,7 +57,7 @@ def decide_external(desired: Desired, observed: Observed) -> External:
 
 def external_ports(desired: Desired, observed: Observed) -> tuple[RouterPort, ...]:
     """Ports with gateway chassis that are on no transit switch, by name."""
-    own = {port.uuid for port in _transit_ports(desired, observed)}
+    own = {port.uuid for port in transit_ports(desired, observed)}
     subnets = [
         subnet
         for ts in observed.ic.transit_switches.values()
@@ -68,18 +69,18 @@ def external_ports(desired: Desired, observed: Observed) -> tuple[RouterPort, ..
         for port in observed.nb.router_ports
         if port.is_gateway
         and port.uuid not in own
+        and port.name != keys.NAT_GUARD
         # Made by hand on a transit switch, under a name of its own.
         and not any(subnet.contains(p) for subnet in subnets for p in port.prefixes)
     )
 
 
-def _transit_ports(desired: Desired, observed: Observed) -> Iterable[RouterPort]:
+def transit_ports(desired: Desired, observed: Observed) -> tuple[RouterPort, ...]:
+    """Our ports on transit switches, and those that we are to adopt, each once."""
     nb = observed.nb
-    yield from nb.transit_lrps()
-    for ts in observed.ic.transit_switches:
-        port = nb.transit_lrp(ts, desired.az_name)
-        if port is not None:
-            yield port
+    named = (nb.transit_lrp(ts, desired.az_name) for ts in observed.ic.transit_switches)
+    found = {port.uuid: port for port in (*nb.transit_lrps(), *named) if port is not None}
+    return tuple(found.values())
 
 
 def _undeniable(
@@ -122,7 +123,7 @@ def _check_nat(
     the external address, else none (northd.c, "Unable to determine gateway_port").
     """
     nats = observed.nb.nats
-    if not nats:
+    if not nats or (not ports and len(transit_ports(desired, observed)) > 1):
         return ()
     if not ports:
         return (
@@ -130,8 +131,10 @@ def _check_nat(
                 "nat-without-external-port",
                 _title(nats),
                 f"the router has NAT rules ({_title(nats)}) and no gateway port to an external "
-                "network, so OVN applies them to the traffic with other sites, which is lost. "
-                "Expected: a gateway port in their network, or no rules: ovn-nbctl lr-nat-del",
+                "network. OVN would apply them to the traffic with other sites, and lose it; the "
+                f"port {keys.NAT_GUARD} keeps it from that. Expected: a gateway port in their "
+                "network, or no rules: ovn-nbctl lr-nat-del",
+                Severity.WARNING,
             ),
         )
     networks = [prefix for port in ports for prefix in port.prefixes]
@@ -174,7 +177,7 @@ def _check_load_balancers(
     if not nb.load_balanced or not ports:
         return ()
     outer = {active[port.name] for port in ports if port.name in active}
-    inner = {active[p.name] for p in _transit_ports(desired, observed) if p.name in active}
+    inner = {active[p.name] for p in transit_ports(desired, observed) if p.name in active}
     if len(outer | inner) < 2:
         return ()
     return (

@@ -10,6 +10,7 @@ from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Interconnect, Observed
 from ovnmesh.plan.bfd import plan_bfd_removal
 from ovnmesh.plan.claims import plan_release
+from ovnmesh.plan.nat_guard import plan_guard_removal
 from ovnmesh.plan.northbound import merge, plan_restore
 from ovnmesh.plan.operations import Batch, Db, Delete, Operation, Parent, Uuid
 from ovnmesh.plan.ports import plan_port_removal
@@ -93,7 +94,7 @@ def _disconnect(observed: Observed) -> tuple[Operation, ...]:
     ]
     for ts in sorted(nb.served_switches()):
         operations += plan_port_removal(nb, ts)
-    operations += plan_bfd_removal(nb)
+    operations += (*plan_bfd_removal(nb), *plan_guard_removal(nb))
     operations += [Delete("Logical_Switch", switch.uuid) for switch in nb.switches.values()]
     operations += (
         merge("NB_Global", nb.global_uuid, "options", nb.options, {keys.GATEWAYS: ""})

@@ -35,6 +35,7 @@ from ovnmesh.plan.external import decide_external
 from ovnmesh.plan.gateways import Gateways, decide_gateways, plan_gateway_chassis
 from ovnmesh.plan.identity import plan_identity, plan_seed, renames
 from ovnmesh.plan.mtu import check_mtu, gateway_mtu, plan_mtu_claims
+from ovnmesh.plan.nat_guard import plan_nat_guard
 from ovnmesh.plan.northbound import (
     check_deny_list,
     deny_keys,
@@ -114,6 +115,7 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
                 *_plan_global(desired, observed, denied, gateways),
                 *_plan_transit(desired, observed, endpoints, gateways, stages),
                 *plan_bfd(gateways.candidates, observed),
+                *plan_nat_guard(desired, observed, gateways.marked),
             ),
             "name, routes and transit ports",
         ),
