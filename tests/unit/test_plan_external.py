@@ -118,6 +118,7 @@ def test_nat_whose_gateway_port_ovn_cannot_find_is_told_of_with_the_command(site
     port = external_port(site, "172.31.1.2/24")
     nat(site, "172.31.1.10")
     nat(site, "198.51.100.8", port)
+    nat(site, "not an address")  # northd passes over it, and so do we
     site.settle(wish())
     assert codes(site) == []
     row = nat(site, "198.51.100.7")

@@ -14,7 +14,7 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Nat, Observed, RouterPort
-from ovnmesh.model.prefixes import Prefix, is_link_local, parse_prefix, try_parse_prefix
+from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,8 @@ def _check_nat(
     lost = tuple(
         nat
         for nat in nats
-        if not any(network.contains(parse_prefix(nat.external_ip)) for network in networks)
+        if (address := try_parse_prefix(nat.external_ip)) is not None
+        and not any(network.contains(address) for network in networks)
     )
     if not lost:
         return ()
