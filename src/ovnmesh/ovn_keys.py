@@ -92,6 +92,9 @@ GATEWAY_PRIORITY: Final = 100
 #: Name of the switch, its one port and the HA chassis group that keep BFD running (`plan.bfd`).
 BFD_NAME: Final = "ovnmesh-bfd"
 
+#: Name of the router port that keeps NAT rules off the transit port (`plan.nat_guard`).
+NAT_GUARD: Final = "ovnmesh-nat-guard"
+
 #: OVSDB lock on the northbound database that decides which controller acts.
 CONTROLLER_LOCK: Final = "ovnmesh_controller"
 

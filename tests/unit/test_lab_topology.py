@@ -7,7 +7,7 @@ import pytest
 
 from ovnmesh.config import parse_config, parse_node, parse_subnet
 from ovnmesh.errors import ConfigError, LabError
-from ovnmesh.lab import apiserver, kubernetes, logical
+from ovnmesh.lab import apiserver, external_gateway, kubernetes, logical
 from ovnmesh.lab.layout import compute_lab, host, mac_of, prefix_of
 from ovnmesh.lab.manifests import (
     apply_manifests,
@@ -18,7 +18,7 @@ from ovnmesh.lab.manifests import (
     write_first_manifests,
 )
 from ovnmesh.lab.ping import count_replies
-from ovnmesh.lab.spec import MAX_SITES, LabSpec, parse_spec_text, uniform_spec
+from ovnmesh.lab.spec import MAX_SITES, LabSpec, parse_spec_text, uniform_spec, with_external
 from ovnmesh.lab.state import (
     AddedPod,
     LabState,
@@ -398,3 +398,39 @@ def test_a_gap_is_measured_by_the_clock_because_ping_slows_down() -> None:
     replies = [(0.01, 1), (0.02, 2), (0.52, 10), (0.53, 11)]
     result = count_replies(replies, 11, interval_ms=10, span_s=(0.01, 0.54))
     assert (result.lost, result.longest_gap_ms) == (7, 490)
+
+
+def test_external_networks_have_an_address_for_everybody() -> None:
+    lab = lab_of("protocol: dual\nsites: [{nodes: 2, external: true}, {nodes: 1}]")
+    az1, az2 = lab.sites
+    assert az2.external is None
+    assert az1.external is not None
+    assert [str(network) for network in az1.external.networks] == [
+        "172.31.1.0/24",
+        "fd00:172:31:1::/112",
+    ]
+    assert [str(a.ip) for a in lab.outside_addresses] == ["203.0.113.1", "2001:db8::1"]
+    assert lab.outside_netns in lab.namespaces
+    assert lab_of("sites: [{}]").outside_netns is None
+    assert with_external(uniform_spec()).sites[1].external
+
+
+def test_external_networks_of_all_sites_differ() -> None:
+    lab = compute_lab(with_external(uniform_spec(sites=MAX_SITES, nodes=1)), DIRECTORY)
+    networks = {str(site.external.networks[0]) for site in lab.sites if site.external}
+    assert len(networks) == MAX_SITES
+    bridges = {site.external.bridge for site in lab.sites if site.external}
+    assert len(bridges) == MAX_SITES
+
+
+def test_external_gateway_is_kube_ovns() -> None:
+    (site,) = lab_of("sites: [{nodes: [gw, gw2, n1], gw_nodes: 'gw,gw2', external: true}]").sites
+    words = " ".join(logical.join_commands(external_gateway.gateway_commands(site)))
+    port = "ovn-cluster-ovn-external"
+    assert f"lrp-add ovn-cluster {port} " in words
+    assert "lsp-set-options localnet.ovn-external network_name=external" in words
+    for i, node in enumerate(site.nodes[:2]):
+        assert f"lrp-set-gateway-chassis {port} {node.system_id} {100 - i}" in words
+    assert site.nodes[2].system_id not in words
+    (without,) = lab_of("sites: [{}]").sites
+    assert external_gateway.gateway_commands(without) == []

@@ -16,14 +16,10 @@ class Capabilities:
         version: (major, minor, patch); (0, 0, 0) if unknown.
         denylist_breaks_ipv6: an IPv6 entry of the deny list blocks every IPv6 prefix at least as
             long (fixed in 23.03.3; measured on 23.03.1).
-        balances_at_every_port: load balancers of a router with several gateway ports are served at
-            the port whose network has the address (OVN 24.03, its pull request 227); before that at
-            any one of them (measured on 23.03.1).
     """
 
     version: tuple[int, int, int]
     denylist_breaks_ipv6: bool
-    balances_at_every_port: bool = True
 
 
 def parse_capabilities(northd_version: str) -> Capabilities:
@@ -35,9 +31,4 @@ def parse_capabilities(northd_version: str) -> Capabilities:
     version = (
         (int(match.group(1)), int(match.group(2)), int(match.group(3))) if match else (0, 0, 0)
     )
-    known = version > (0, 0, 0)
-    return Capabilities(
-        version,
-        denylist_breaks_ipv6=known and version < (23, 3, 3),
-        balances_at_every_port=not known or version >= (24, 3, 0),
-    )
+    return Capabilities(version, denylist_breaks_ipv6=(0, 0, 0) < version < (23, 3, 3))

@@ -90,10 +90,16 @@ class GatewayChassis:
 
 @dataclass(frozen=True, slots=True)
 class Nat:
-    """A NAT rule of the site's router that names no gateway port; others are not replicated."""
+    """A NAT rule that names no gateway port; others are not replicated.
+
+    Attributes:
+        external_ip: the address that the outside sees.
+        router: UUID of its router, one of the site's.
+    """
 
     uuid: str
     external_ip: str
+    router: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +259,8 @@ class Northbound:
     static_routes: tuple[StaticRoute, ...] = ()
     """Learned ones are there only when asked for: they grow with the mesh (`ovsdb.schema`)."""
     nats: tuple[Nat, ...] = ()
-    load_balanced: bool = False
-    """Whether the router itself has load balancers, as opposed to its switches."""
+    load_balanced: frozenset[str] = frozenset()
+    """UUIDs of the routers that have load balancers themselves, as opposed to their switches."""
 
     @property
     def learned_routes(self) -> tuple[StaticRoute, ...]:

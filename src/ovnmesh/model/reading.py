@@ -48,7 +48,7 @@ def observe_northbound(
     wishes = {wish.name: wish for wish in (*recorded, *wanted)} or {router: Router(router)}
     rows = snapshot.get("Logical_Router", {})
     routers = tuple(_logical_router(wish, rows) for wish in wishes.values())
-    present = [rows[router.uuid] for router in routers if router.uuid]
+    present = {router.uuid: rows[router.uuid] for router in routers if router.uuid}
     ports = snapshot.get("Logical_Router_Port", {})
     owners = {
         uuid: router.uuid
@@ -107,7 +107,9 @@ def observe_northbound(
         ),
         bfd=_bfd_group(snapshot, global_uuid),
         nats=_nats(snapshot.get("NAT", {}), present),
-        load_balanced=any(strings(row, "load_balancer") for row in present),
+        load_balanced=frozenset(
+            uuid for uuid, row in present.items() if strings(row, "load_balancer")
+        ),
         static_routes=tuple(
             StaticRoute(
                 uuid,
@@ -129,13 +131,13 @@ def _logical_router(wish: Router, rows: Table) -> LogicalRouter:
     return LogicalRouter(wish, uuid, enabled)
 
 
-def _nats(rows: Table, routers: Iterable[Row]) -> tuple[Nat, ...]:
+def _nats(rows: Table, routers: Table) -> tuple[Nat, ...]:
     """The routers' NAT rules without a gateway port."""
-    ours = {uuid for router in routers for uuid in strings(router, "nat")}
+    owners = {uuid: router for router, row in routers.items() for uuid in strings(row, "nat")}
     return tuple(
-        Nat(uuid, text(row, "external_ip"))
+        Nat(uuid, text(row, "external_ip"), owners[uuid])
         for uuid, row in sorted(rows.items())
-        if uuid in ours and not strings(row, "gateway_port")
+        if uuid in owners and not strings(row, "gateway_port")
     )
 
 

@@ -65,7 +65,7 @@ OWN_ROUTES: Condition = (
     ("options", "includes", ("map", (("ecmp_symmetric_reply", "true"),))),
     ("options", "includes", ("map", (("ecmp_symmetric_reply", "false"),))),
 )
-#: NAT rules whose gateway port OVN has to find out. Neutron always names one, Kube-OVN never.
+#: NAT rules whose gateway port OVN has to find out: all of Kube-OVN's, some of Neutron's.
 WITHOUT_GATEWAY_PORT: Condition = (("gateway_port", "==", ("set", ())),)
 #: Routes that ovn-ic learned: they grow with the mesh, and are read only to leave it, and to look
 #: for those that ovn-ic has left behind.

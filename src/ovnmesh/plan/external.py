@@ -10,10 +10,11 @@ gateway_port); rows of others are never written here, a finding names the comman
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.observed import Nat, Observed, RouterPort
-from ovnmesh.model.prefixes import Prefix, is_link_local, parse_prefix, try_parse_prefix
+from ovnmesh.model.observed import LogicalRouter, Nat, Observed, RouterPort
+from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,19 @@ def decide_external(desired: Desired, observed: Observed) -> External:
         {prefix: why for prefix, why in found.items() if prefix not in kept},
         (
             *(_check_advertised(prefix, found[prefix], kept[prefix]) for prefix in sorted(kept)),
-            *_check_nat(ports, desired, observed),
-            *_check_load_balancers(ports, desired, observed),
+            *(
+                finding
+                for router in observed.nb.routers
+                if router.uuid
+                for finding in _check_router(router, desired, observed)
+            ),
         ),
     )
 
 
 def external_ports(desired: Desired, observed: Observed) -> tuple[RouterPort, ...]:
     """Ports with gateway chassis that are on no transit switch, by name."""
-    own = {port.uuid for port in _transit_ports(desired, observed)}
+    own = {port.uuid for port in transit_ports(desired, observed)}
     subnets = [
         subnet
         for ts in observed.ic.transit_switches.values()
@@ -68,18 +73,18 @@ def external_ports(desired: Desired, observed: Observed) -> tuple[RouterPort, ..
         for port in observed.nb.router_ports
         if port.is_gateway
         and port.uuid not in own
+        and not port.name.startswith(keys.NAT_GUARD)
         # Made by hand on a transit switch, under a name of its own.
         and not any(subnet.contains(p) for subnet in subnets for p in port.prefixes)
     )
 
 
-def _transit_ports(desired: Desired, observed: Observed) -> Iterable[RouterPort]:
+def transit_ports(desired: Desired, observed: Observed) -> tuple[RouterPort, ...]:
+    """Our ports on transit switches, and those that we are to adopt, each once."""
     nb = observed.nb
-    yield from nb.transit_lrps()
-    for ts in observed.ic.transit_switches:
-        port = nb.transit_lrp(ts, desired.az_name)
-        if port is not None:
-            yield port
+    named = (nb.transit_lrp(ts, desired.az_name) for ts in observed.ic.transit_switches)
+    found = {port.uuid: port for port in (*nb.transit_lrps(), *named) if port is not None}
+    return tuple(found.values())
 
 
 def _undeniable(
@@ -113,32 +118,50 @@ def _check_advertised(prefix: Prefix, what: str, why: str) -> Finding:
     )
 
 
+def _check_router(
+    router: LogicalRouter, desired: Desired, observed: Observed
+) -> tuple[Finding, ...]:
+    outer = tuple(p for p in external_ports(desired, observed) if p.router == router.uuid)
+    inner = tuple(p for p in transit_ports(desired, observed) if p.router == router.uuid)
+    nats = tuple(nat for nat in observed.nb.nats if nat.router == router.uuid)
+    balanced = router.uuid in observed.nb.load_balanced
+    return (
+        *_check_nat(router, nats, outer, inner),
+        *(_check_load_balancers(router, outer, inner, observed) if balanced else ()),
+    )
+
+
 def _check_nat(
-    ports: tuple[RouterPort, ...], desired: Desired, observed: Observed
+    router: LogicalRouter,
+    nats: tuple[Nat, ...],
+    ports: tuple[RouterPort, ...],
+    inner: tuple[RouterPort, ...],
 ) -> tuple[Finding, ...]:
     """NAT rules without a gateway port that OVN cannot, or wrongly would, give one.
 
     With one gateway port on the router OVN takes that one, with several the one whose network has
     the external address, else none (northd.c, "Unable to determine gateway_port").
     """
-    nats = observed.nb.nats
-    if not nats:
+    if not nats or (not ports and len(inner) > 1):
         return ()
     if not ports:
         return (
             Finding(
                 "nat-without-external-port",
                 _title(nats),
-                f"the router has NAT rules ({_title(nats)}) and no gateway port to an external "
-                "network, so OVN applies them to the traffic with other sites, which is lost. "
-                "Expected: a gateway port in their network, or no rules: ovn-nbctl lr-nat-del",
+                f"router {router.wish.name} has NAT rules ({_title(nats)}) and no gateway port to "
+                "an external network. OVN would apply them to the traffic with other sites, and "
+                f"lose it; a port {keys.NAT_GUARD} keeps it from that. Expected: a gateway port in "
+                "their network, or no rules: ovn-nbctl lr-nat-del",
+                Severity.WARNING,
             ),
         )
     networks = [prefix for port in ports for prefix in port.prefixes]
     lost = tuple(
         nat
         for nat in nats
-        if not any(network.contains(parse_prefix(nat.external_ip)) for network in networks)
+        if (address := try_parse_prefix(nat.external_ip)) is not None
+        and not any(network.contains(address) for network in networks)
     )
     if not lost:
         return ()
@@ -163,24 +186,28 @@ def _title(nats: tuple[Nat, ...]) -> str:
 
 
 def _check_load_balancers(
-    ports: tuple[RouterPort, ...], desired: Desired, observed: Observed
+    router: LogicalRouter,
+    ports: tuple[RouterPort, ...],
+    inner: tuple[RouterPort, ...],
+    observed: Observed,
 ) -> tuple[Finding, ...]:
-    """Load balancers of the router: OVN 23.03 binds them to any one of its gateway ports."""
-    nb, active = observed.nb, observed.sb.active
-    if not nb.load_balanced or not ports or nb.capabilities.balances_at_every_port:
-        return ()
-    outer = {active[port.name] for port in ports if port.name in active}
-    inner = {active[p.name] for p in _transit_ports(desired, observed) if p.name in active}
-    if len(outer | inner) < 2:
+    """Load balancers of the router: OVN 23.03 binds them to any one of its gateway ports.
+
+    Measured on 23.03.1; a later OVN may do better (its pull request 227), and Kube-OVN's patched
+    one does.
+    """
+    active = observed.sb.active
+    carriers = {active[port.name] for port in (*ports, *inner) if port.name in active}
+    if not ports or len(carriers) < 2:
         return ()
     return (
         Finding(
             "load-balancer-gateway",
             ports[0].name,
-            "the router has load balancers, and its gateway ports are on different chassis: this "
-            "OVN serves load balancers at one of them only, which may be the wrong one. Expected: "
-            "all on one chassis; name the gateway nodes of the external network first in gw-nodes, "
-            "or: ovnmesh gateway prefer",
+            f"router {router.wish.name} has load balancers, and its gateway ports are on different "
+            "chassis: OVN 23.03 serves load balancers at one of them only, which may be the wrong "
+            "one. Expected: all on one chassis; name the gateway nodes of the external network "
+            "first in gw-nodes, or: ovnmesh gateway prefer",
             Severity.WARNING,
         ),
     )

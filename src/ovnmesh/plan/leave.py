@@ -11,6 +11,7 @@ from ovnmesh.model.observed import Interconnect, Observed
 from ovnmesh.plan.bfd import plan_bfd_removal
 from ovnmesh.plan.claims import plan_release
 from ovnmesh.plan.learned import delete_route
+from ovnmesh.plan.nat_guard import plan_guard_removal
 from ovnmesh.plan.northbound import merge, plan_restore
 from ovnmesh.plan.operations import Batch, Db, Delete, Operation
 from ovnmesh.plan.ports import plan_port_removal
@@ -87,7 +88,7 @@ def _disconnect(observed: Observed) -> tuple[Operation, ...]:
     operations: list[Operation] = [delete_route(route) for route in nb.learned_routes]
     for ts in sorted(nb.served_switches()):
         operations += plan_port_removal(nb, ts)
-    operations += plan_bfd_removal(nb)
+    operations += (*plan_bfd_removal(nb), *plan_guard_removal(nb.router_ports))
     operations += [Delete("Logical_Switch", switch.uuid) for switch in nb.switches.values()]
     operations += (
         merge("NB_Global", nb.global_uuid, "options", nb.options, {keys.GATEWAYS: ""})

@@ -42,6 +42,7 @@ from ovnmesh.plan.identity import plan_identity, plan_seed, renames
 from ovnmesh.plan.learned import plan_surplus, plan_withdrawals, storming
 from ovnmesh.plan.manual import manual_routes, split_manual, written_routes
 from ovnmesh.plan.mtu import check_mtu, gateway_mtu, plan_mtu_claims
+from ovnmesh.plan.nat_guard import plan_nat_guard
 from ovnmesh.plan.northbound import (
     check_deny_list,
     deny_keys,
@@ -130,6 +131,7 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
                 *_plan_transit(desired, observed, endpoints, gateways, (attachments, stages)),
                 *plan_surplus(attachments.by_switch, observed),
                 *plan_bfd(gateways.candidates, observed),
+                *plan_nat_guard(desired, observed, gateways.marked),
             ),
             "name, routes and transit ports",
         ),

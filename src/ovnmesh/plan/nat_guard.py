@@ -1,0 +1,93 @@
+"""A port that keeps NAT rules off the transit port while a router has no external one.
+
+Called by `plan.site` and `plan.leave`. OVN gives a NAT rule without a gateway port to the only
+gateway port of its router; if that is ours, the traffic with other sites is translated and lost
+(measured). With a second gateway port whose network has no such address OVN applies the rule
+nowhere, as on a router without any (northd.c, "Unable to determine gateway_port"). So a port that
+leads nowhere is put beside ours for as long as needed: docs/nat.md. Must not touch NAT rules.
+"""
+
+from collections.abc import Iterable
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.model.desired import Desired
+from ovnmesh.model.observed import LogicalRouter, Observed, RouterPort
+from ovnmesh.plan.external import external_ports, transit_ports
+from ovnmesh.plan.operations import Delete, Insert, Named, Operation, Parent, Uuid, symbol
+
+#: Link-local, so that OVN never advertises it (ovn-ic.c, route_need_advertise).
+NETWORK = "169.254.255.254/32"
+#: Locally administered (IEEE 802); nobody ever sees it.
+MAC = "02:00:00:00:00:01"
+
+
+def plan_nat_guard(
+    desired: Desired, observed: Observed, marked: tuple[str, ...]
+) -> tuple[Operation, ...]:
+    """Make the ports, or remove them.
+
+    Args:
+        desired: the wish.
+        observed: the site and the mesh.
+        marked: chassis of the gateways.
+    """
+    operations: list[Operation] = []
+    for router in observed.nb.routers:
+        guards = _guards(port for port in observed.nb.router_ports if port.router == router.uuid)
+        if not _needed(router, desired, observed):
+            operations += plan_guard_removal(guards)
+        elif not guards and marked:
+            operations += _make(router, marked[0])
+    return tuple(operations)
+
+
+def _needed(router: LogicalRouter, desired: Desired, observed: Observed) -> bool:
+    def have(ports: Iterable[RouterPort]) -> int:
+        return sum(port.router == router.uuid for port in ports)
+
+    return (
+        router.uuid != ""
+        and any(nat.router == router.uuid for nat in observed.nb.nats)
+        and have(transit_ports(desired, observed)) < 2
+        and not have(external_ports(desired, observed))
+    )
+
+
+def _make(router: LogicalRouter, chassis: str) -> tuple[Operation, ...]:
+    label = router.wish.label
+    name = f"{keys.NAT_GUARD}-{label}" if label else keys.NAT_GUARD
+    port = Named(symbol(name))
+    return (
+        Insert(
+            "Logical_Router_Port",
+            {"name": name, "mac": MAC, "networks": frozenset({NETWORK}), "external_ids": {}},
+            port.name,
+            Parent("Logical_Router", Uuid(router.uuid), "ports"),
+        ),
+        Insert(
+            "Gateway_Chassis",
+            {
+                "name": f"{name}-{chassis}",
+                "chassis_name": chassis,
+                "priority": keys.GATEWAY_PRIORITY,
+            },
+            f"gc_{symbol(name)}",
+            Parent("Logical_Router_Port", port, "gateway_chassis"),
+        ),
+    )
+
+
+def plan_guard_removal(ports: Iterable[RouterPort]) -> tuple[Operation, ...]:
+    """Remove those of some ports that are guards."""
+    return tuple(
+        Delete(
+            "Logical_Router_Port",
+            port.uuid,
+            Parent("Logical_Router", Uuid(port.router), "ports"),
+        )
+        for port in _guards(ports)
+    )
+
+
+def _guards(ports: Iterable[RouterPort]) -> tuple[RouterPort, ...]:
+    return tuple(port for port in ports if port.name.startswith(keys.NAT_GUARD))
