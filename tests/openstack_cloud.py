@@ -77,7 +77,7 @@ class CloudHarness:
             watch.join(5)
 
     def clear(self):
-        """Delete the router and what is on it: a project may have ten (neutron.conf, quota_router)."""
+        """Delete the router and what is on it: a project may have ten of them (quota_router)."""
         for port in list(self.neutron.ports(device_id=self.router.id)):
             (fixed,) = port.fixed_ips
             self.neutron.remove_interface_from_router(self.router, subnet_id=fixed["subnet_id"])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from provider_contract import ProviderContract
 
 from openstack_cloud import CloudHarness
 from ovnmesh.errors import ProviderError
@@ -21,7 +22,6 @@ from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import parse_spec
 from ovnmesh.providers.openstack import OpenStackProvider
 from ovnmesh.providers.openstack import provider as provider_module
-from provider_contract import ProviderContract
 from servers import wait_for
 
 pytestmark = [

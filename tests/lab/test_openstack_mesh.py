@@ -92,11 +92,7 @@ def test_a_floating_ip_comes_and_goes_unnoticed(opened) -> None:
         with opened.lossless(("az1/pod1", "os1/vm-0"), ("os1/vm-0", "az2/pod0")):
             floating = network.create_ip(floating_network_id=outer.id, port_id=port.id)
             with talk.servers("az1/pod1", "outside"):
-                until(
-                    lambda: (
-                        talk.seen_as("os1/vm-0", "outside") == floating.floating_ip_address
-                    )
-                )
+                until(lambda: talk.seen_as("os1/vm-0", "outside") == floating.floating_ip_address)
                 assert talk.seen_as("os1/vm-0", "az1/pod1") == address("os1/vm-0")
             network.delete_ip(floating)
         rows = opened.nbctl("os1", "--bare", "--columns=external_ip", "find", "NAT")
