@@ -27,7 +27,13 @@ SINGULAR = {
 DEFAULTS = {
     "networks": {"router:external": False, "tags": []},
     "subnets": {"name": "", "tags": []},
-    "routers": {"admin_state_up": True, "external_gateway_info": None, "tags": [], "name": ""},
+    "routers": {
+        "admin_state_up": True,
+        "external_gateway_info": None,
+        "routes": [],
+        "tags": [],
+        "name": "",
+    },
     "ports": {
         "device_id": "",
         "device_owner": "",

@@ -107,6 +107,19 @@ def test_a_router_becomes_a_logical_router_with_a_label(cloud):
     assert set(cloud.provider._events.followed) == {cloud.router.name, ovn_name}
 
 
+def test_extra_routes_count_as_the_routers_own_networks(cloud):
+    cloud.put(CONFIG)
+    row = cloud.api.objects["routers"][cloud.router.id]
+    hop = "10.16.0.9"
+    row["routes"] = [
+        {"destination": "172.20.0.0/16", "nexthop": hop},
+        {"destination": "0.0.0.0/0", "nexthop": hop},
+    ]
+    (subnet,) = cloud.read().subnets
+    assert subnet.cidrs == (ip_network("172.20.0.0/16"),)
+    assert subnet.vpc == f"neutron-{cloud.router.id}"
+
+
 def put_routers(cloud, text):
     cloud.put(CONFIG)
     written = cloud.file.read_text()

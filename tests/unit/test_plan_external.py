@@ -4,9 +4,9 @@ import pytest
 
 from fake_mesh import Mesh, Site
 from ovnmesh import ovn_keys as keys
+from ovnmesh.checks.overview import overview
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Severity
-from ovnmesh.model.prefixes import parse_prefix
 from ovnmesh.plan.operations import Db
 from ovnmesh.plan.site import plan_site
 
@@ -169,9 +169,7 @@ def test_load_balancers_need_the_gateway_ports_on_one_chassis(
 
 
 def test_what_is_withheld_is_told_by_its_reason(site: Site) -> None:
-    from ovnmesh.checks.overview import _why_refused
-
     external_port(site, "172.31.1.2/24")
     site.settle(wish())
-    why = _why_refused(parse_prefix("172.31.1.0/24"), site.observed.nb)
-    assert why == f"external network of router port {OUTER}"
+    found = {line.prefix: line for line in overview(site.observed).routes}["172.31.1.0/24"]
+    assert (found.state, found.why) == ("withheld", f"external network of router port {OUTER}")

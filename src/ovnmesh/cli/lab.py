@@ -16,11 +16,19 @@ import typer
 from ovnmesh.cli import output
 from ovnmesh.cli.lab_arguments import DIRECTORY, Directory, SiteName
 from ovnmesh.cli.lab_nat import eip_app, snat_app
+from ovnmesh.cli.lab_openstack import (
+    Cache,
+    Keystone,
+    OpenStackNames,
+    add_openstack,
+    install_openstack,
+)
 from ovnmesh.cli.output import Output
 from ovnmesh.errors import LabError
 from ovnmesh.host.process import in_netns
 from ovnmesh.lab import teardown
 from ovnmesh.lab.manifests import parse_manifests
+from ovnmesh.lab.openstack import install
 from ovnmesh.lab.ping import PingResult
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import LabSpec, parse_spec_text, uniform_spec, with_external
@@ -36,6 +44,7 @@ fault_app = typer.Typer(no_args_is_help=True, help="Break something on purpose; 
 pod_app = typer.Typer(no_args_is_help=True, help="Add pods to a running lab, or delete them.")
 app.add_typer(fault_app, name="fault")
 app.add_typer(pod_app, name="pod")
+app.command("install", epilog="Example: ovnmesh lab install --keystone")(install_openstack)
 app.add_typer(snat_app, name="snat")
 app.add_typer(eip_app, name="eip")
 
@@ -63,7 +72,7 @@ def _need_root() -> None:
 
 @app.command(epilog="Example: ovnmesh lab up --sites 2 --nodes 3 --pods 1")
 def up(
-    sites: Annotated[int | None, typer.Option(min=1, help="Number of sites. [default: 2]")] = None,
+    sites: Annotated[int | None, typer.Option(min=0, help="Number of sites. [default: 2]")] = None,
     nodes: Annotated[
         int | None, typer.Option(min=1, help="Nodes of each site. [default: 3]")
     ] = None,
@@ -99,6 +108,9 @@ def up(
         bool,
         typer.Option("--external", help="Give each site an external network, for SNAT and EIP."),
     ] = False,
+    openstack: OpenStackNames = None,
+    keystone: Keystone = False,
+    cache: Cache = install.CACHE,
     directory: Directory = DIRECTORY,
 ) -> None:
     """Start a lab and wait until its sites are connected."""
@@ -119,8 +131,9 @@ def up(
         spec = spec.model_copy(update={"kubernetes": True})
     if external:
         spec = with_external(spec)
+    spec = add_openstack(spec, openstack, keystone=keystone)
     with output.progress("lab up") as step:
-        runner = LabRunner.up(spec, directory, bare=bare, progress=step)
+        runner = LabRunner.up(spec, directory, bare=bare, progress=step, cache=cache)
     total_s = sum(runner.timings_s.values())
     phases = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in runner.timings_s.items())
     output.stderr().print(f"lab {runner.directory} is up in {total_s:.1f} s: {phases}")

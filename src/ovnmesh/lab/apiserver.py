@@ -10,21 +10,20 @@ import http.client
 import os
 import secrets
 import shutil
-import socket
 import ssl
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
 from ovnmesh.errors import LabError, ProcessError
-from ovnmesh.host.process import in_netns, log_tail, run, spawn, wait_until
+from ovnmesh.host.process import log_tail, run, spawn, wait_until
+from ovnmesh.lab import loopback
 from ovnmesh.lab.topology import API_PORT, Site
 
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
 """Names the folder of etcd and kube-apiserver (the convention of controller-runtime's envtest)."""
-DAEMONS = ("etcd", "kube-apiserver", "forward")
+DAEMONS = ("etcd", "kube-apiserver", loopback.DAEMON)
 
 _PROGRAMS = ("etcd", "kube-apiserver")
 _ETCD = "http://127.0.0.1:2379"
@@ -166,27 +165,8 @@ def start_forward(site: Site) -> None:
     Raises:
         LabError: the address is taken.
     """
-    address = (str(site.api_address), API_PORT)
-    words = [sys.executable, "-m", "ovnmesh.lab.forward", *map(str, address)]
-    try:
-        # The socket is made out here and stays out here; the process that has it is inside.
-        with (
-            socket.create_server(address) as listener,
-            (site.api_directory / "forward.log").open("ab") as log,
-        ):
-            subprocess.Popen(
-                in_netns([*words, str(listener.fileno())], site.control_netns),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=[listener.fileno()],
-                start_new_session=True,
-            )
-    except OSError as exc:
-        raise LabError(
-            f"site {site.name}: cannot listen on {address[0]}:{API_PORT}: {exc}; expected it to be "
-            "free; see who has it with: ss -ltnp"
-        ) from exc
+    assert site.api_address is not None, site.name
+    loopback.start_forward(site, site.api_address, (API_PORT,), site.api_directory / "forward.log")
 
 
 def wait_ready(site: Site, child: "subprocess.Popen[bytes] | None" = None) -> None:

@@ -20,6 +20,9 @@ from ovnmesh.lab import (
     manifests,
     network,
 )
+from ovnmesh.lab.layout import first_subnets
+from ovnmesh.lab.openstack import site as openstack
+from ovnmesh.lab.openstack.install import Installation
 from ovnmesh.lab.state import save_sites
 from ovnmesh.lab.topology import Lab, Node, Pod, Site
 
@@ -30,11 +33,14 @@ _WORKERS = 8
 _CONNECT_TIMEOUT_S = 60.0
 
 
-def start(lab: Lab, *, bare: bool, progress: Progress) -> dict[str, float]:
+def start(
+    lab: Lab, installation: Installation | None, *, bare: bool, progress: Progress
+) -> dict[str, float]:
     """Start a lab whose run directory is claimed.
 
     Args:
         lab: the lab.
+        installation: what OpenStack sites run; None if there are none.
         bare: start OVN and the interconnection databases only, no controllers and agents.
         progress: told the name of each phase as it begins.
 
@@ -56,6 +62,13 @@ def start(lab: Lab, *, bare: bool, progress: Progress) -> dict[str, float]:
 
     with phase("namespaces and links"):
         _build(lab)
+    clouds = [site for site in lab.sites if site.openstack]
+    if installation and clouds:
+        with phase("MariaDB"):
+            for site in clouds:
+                openstack.write_files(site, installation)
+                openstack.start_databases(site)
+            openstack.write_clouds(clouds)
     # These need longest, and mostly wait.
     api_servers = [(site, apiserver.start(site)) for site in lab.sites if site.api_address]
     with phase("databases and switches"):
@@ -66,6 +79,7 @@ def start(lab: Lab, *, bare: bool, progress: Progress) -> dict[str, float]:
                 *((_start_switch, site, node) for site in lab.sites for node in site.nodes),
             ]
         )
+        _side_by_side((openstack.start_apis, site) for site in clouds)
         for ic_node, ic_db in ic_dbs:
             daemons.wait_ic_db(ic_node, ic_db)
     with phase("nodes join their sites"):
@@ -77,6 +91,11 @@ def start(lab: Lab, *, bare: bool, progress: Progress) -> dict[str, float]:
         with phase("API servers"):
             _side_by_side((apiserver.wait_ready, *server) for server in api_servers)
             _load_apis([site for site, _ in api_servers])
+    if clouds:
+        with phase("Neutron, routers and VMs"):
+            _side_by_side((openstack.populate, site) for site in clouds)
+            # Now the routers' names are known.
+            save_sites(lab)
     if not bare:
         with phase("sites connect"):
             for site in lab.sites:
@@ -92,6 +111,8 @@ def _build(lab: Lab) -> None:
     for site in lab.sites:
         for node in site.nodes:
             node.directory.mkdir(parents=True)
+        if site.openstack:
+            continue
         if site.api_address:
             apiserver.write_files(site)
         else:
@@ -101,8 +122,9 @@ def _build(lab: Lab) -> None:
     network.make_underlay(lab)
     external.make_outside(lab)
     for site in lab.sites:
+        subnets = {subnet.name: subnet for subnet in first_subnets(site)}
         for pod in site.pods:
-            network.make_pod_link(site, pod, site.ovn_default)
+            network.make_pod_link(site, pod, subnets[pod.subnet])
 
 
 def _load_apis(sites: Iterable[Site]) -> None:
@@ -118,14 +140,17 @@ def _load_apis(sites: Iterable[Site]) -> None:
 def _start_control(site: Site) -> None:
     daemons.start_nb(site)
     daemons.start_sb(site)
-    commands = logical.site_commands(site) + external_gateway.gateway_commands(site)
-    daemons.nbctl(site, *logical.join_commands(commands))
+    if not site.openstack:
+        commands = logical.site_commands(site) + external_gateway.gateway_commands(site)
+        daemons.nbctl(site, *logical.join_commands(commands))
     daemons.start_northd(site)
 
 
 def _start_switch(site: Site, node: Node) -> None:
     daemons.start_node_db(node)
-    daemons.configure_vswitch(site, node, [pod for pod in site.pods if pod.node == node.name])
+    # VMs are plugged when Neutron has made their ports.
+    pods = [] if site.openstack else [pod for pod in site.pods if pod.node == node.name]
+    daemons.configure_vswitch(site, node, pods)
     if site.external:
         external.configure_vswitch(node)
     daemons.start_vswitchd(node)
@@ -139,18 +164,35 @@ def _wait_site(site: Site) -> None:
     for node in site.nodes:
         words += ["--", "wait-until", "Chassis", node.system_id]
     daemons.sbctl(site, *words[1:])
-    words = []
-    for port in [*(node.port for node in site.nodes), *(pod.port for pod in site.pods)]:
-        words += ["--", "wait-until", "Logical_Switch_Port", port, "up=true"]
-    daemons.nbctl(site, *words[1:])
+    if not site.openstack:
+        words = []
+        for port in [*(node.port for node in site.nodes), *(pod.port for pod in site.pods)]:
+            words += ["--", "wait-until", "Logical_Switch_Port", port, "up=true"]
+        daemons.nbctl(site, *words[1:])
     daemons.nbctl(site, "--wait=hv", "sync")
 
 
 def _wait_connected(lab: Lab) -> None:
-    """Wait until a pod of the first connected site reaches one of each other site."""
+    """Wait until a pod of the first connected site reaches one of each other site.
+
+    VMs ask instead of being asked: their security group lets answers in, and nothing else. Between
+    two OpenStack sites neither is let in, so the routes must do.
+    """
     connected = [site for site in lab.sites if site.enable_ic and site.auto_route and site.pods]
     for site in connected[1:]:
-        _wait_reachable(connected[0].pods[0], site.pods[0])
+        source, target = (site, connected[0]) if site.openstack else (connected[0], site)
+        if target.openstack:
+            _wait_learned(source, target)
+            _wait_learned(target, source)
+        else:
+            _wait_reachable(source.pods[0], target.pods[0])
+
+
+def _wait_learned(site: Site, other: Site) -> None:
+    """Wait until a site's nodes have a route to the first network of another."""
+    prefix = f'ip_prefix="{other.ovn_default.cidrs[0]}"'
+    daemons.nbctl(site, "wait-until", "Logical_Router_Static_Route", prefix)
+    daemons.nbctl(site, "--wait=hv", "sync")
 
 
 def _wait_reachable(source: Pod, target: Pod) -> None:

@@ -19,6 +19,7 @@ from ovnmesh.host.process import appctl, command_line, log_tail, run, spawn, wai
 from ovnmesh.icdb import files as icdb_files
 from ovnmesh.icdb import status as icdb_status
 from ovnmesh.lab import apiserver
+from ovnmesh.lab.openstack.shape import APPLICATIONS, GATEWAY_CHASSIS, MARIADB
 from ovnmesh.lab.topology import IcNode, Lab, Node, Pod, Site
 
 NB_PORT = 6641
@@ -59,6 +60,8 @@ def check_tools() -> None:
 
 def control_daemons(site: Site) -> tuple[str, ...]:
     """Daemons of a site's control node."""
+    if site.openstack:
+        return (*CONTROL_DAEMONS, *site.openstack.daemons)
     return (*CONTROL_DAEMONS, *apiserver.DAEMONS) if site.api_address else CONTROL_DAEMONS
 
 
@@ -142,6 +145,13 @@ def configure_vswitch(site: Site, node: Node, pods: Iterable[Pod]) -> None:
         "ovn-bridge-datapath-type": "netdev",
         "ovn-monitor-all": "true",
     }
+    if site.openstack and node.name in site.gw_nodes:
+        identity["ovn-cms-options"] = GATEWAY_CHASSIS
+    ovn0 = (
+        *("--", "add-port", "br-int", "ovn0"),
+        *("--", "set", "Interface", "ovn0", "type=internal", f'mac="{node.join_mac}"'),
+        f"external_ids:iface-id={node.port}",
+    )
     vsctl(
         node,
         "--no-wait",
@@ -155,18 +165,21 @@ def configure_vswitch(site: Site, node: Node, pods: Iterable[Pod]) -> None:
         *("--", "set", "Bridge", "br-phy", "datapath_type=netdev"),
         f'other_config:hwaddr="{node.mac}"',
         *("--", "add-port", "br-phy", "eth0"),
-        *("--", "add-port", "br-int", "ovn0"),
-        *("--", "set", "Interface", "ovn0", "type=internal", f'mac="{node.join_mac}"'),
-        f"external_ids:iface-id={node.port}",
+        *(ovn0 if node.join_addresses else ()),
         *(word for pod in pods for word in ("--", *pod_port_words(pod))),
     )
 
 
-def pod_port_words(pod: Pod) -> tuple[str, ...]:
-    """Arguments of ovs-vsctl that connect a pod's link to br-int."""
+def pod_port_words(pod: Pod, port: str = "") -> tuple[str, ...]:
+    """Arguments of ovs-vsctl that connect a pod's link to br-int.
+
+    Args:
+        pod: the pod.
+        port: its logical switch port, if that is not named as Kube-OVN does.
+    """
     return (
         *("--may-exist", "add-port", "br-int", pod.host_ifname),
-        *("--", "set", "Interface", pod.host_ifname, f"external_ids:iface-id={pod.port}"),
+        *("--", "set", "Interface", pod.host_ifname, f"external_ids:iface-id={port or pod.port}"),
         f"external_ids:pod_name={pod.name}",
         f'external_ids:attached-mac="{pod.mac}"',
     )
@@ -310,7 +323,9 @@ def start_controller(site: Site) -> None:
     directory = site.directory / "controller"
     directory.mkdir(exist_ok=True)
     words = ["controller", "--nb", site.nb, "--sb", site.sb]
-    if site.api_address:
+    if site.openstack:
+        words += ["--openstack", str(site.openstack.site_file)]
+    elif site.api_address:
         words += ["--kubernetes", "--kubeconfig", str(site.controller_kubeconfig)]
     else:
         words += ["--config", str(site.manifests)]
@@ -354,4 +369,8 @@ def is_daemon(argv: tuple[str, ...], daemon: str) -> bool:
         return ("ovnmesh", daemon) in pairwise(argv)
     if daemon == "forward":
         return "ovnmesh.lab.forward" in argv
+    if daemon == MARIADB:
+        return Path(argv[0]).name == "mariadbd"
+    if daemon in APPLICATIONS:
+        return APPLICATIONS[daemon] in argv
     return Path(argv[0]).name == daemon

@@ -21,6 +21,7 @@ from ovnmesh.host.process import (
 )
 from ovnmesh.icdb import files as icdb_files
 from ovnmesh.lab import apiserver, daemons, network
+from ovnmesh.lab.openstack import site as openstack_site
 from ovnmesh.lab.topology import IC_NETWORK, IcNode, Lab, Network, Node, Site
 
 _GONE_TIMEOUT_S = 5.0
@@ -226,7 +227,9 @@ def heal_control_daemon(site: Site, daemon: str) -> None:
     """
     if daemons.find_daemon(site.control_netns, daemon):
         return
-    if daemon == "nb":
+    if site.openstack and daemon in site.openstack.daemons:
+        openstack_site.heal(site, daemon)
+    elif daemon == "nb":
         daemons.start_nb(site)
     elif daemon == "sb":
         daemons.start_sb(site)

@@ -1,7 +1,7 @@
 """Passes TCP connections on, from the namespace of the machine into a lab's.
 
-Started by `apiserver`, as a process of its own, in the namespace it connects in; the socket it
-accepts from was made outside and inherited. Reads nothing of what passes.
+Started by `loopback`, as a process of its own, in the namespace it connects in; the sockets it
+accepts from were made outside and inherited. Reads nothing of what passes.
 """
 
 import asyncio
@@ -42,6 +42,16 @@ async def forward(listener: socket.socket, address: str, port: int) -> None:
     await server.serve_forever()
 
 
+async def _forward_all(address: str, listeners: dict[int, socket.socket]) -> None:
+    await asyncio.gather(
+        *(forward(listener, address, port) for port, listener in listeners.items())
+    )
+
+
 if __name__ == "__main__":
-    _address, _port, _descriptor = sys.argv[1:]
-    asyncio.run(forward(socket.socket(fileno=int(_descriptor)), _address, int(_port)))
+    _address, *_pairs = sys.argv[1:]
+    _listeners = {
+        int(port): socket.socket(fileno=int(descriptor))
+        for port, descriptor in zip(_pairs[::2], _pairs[1::2], strict=True)
+    }
+    asyncio.run(_forward_all(_address, _listeners))

@@ -8,17 +8,20 @@ addresses are those of the documents: sites ``az1``, ``az2``; nodes ``az1-gw``, 
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_interface, ip_network
 from pathlib import Path
 from uuid import NAMESPACE_DNS, uuid5
 
 from ovnmesh.errors import ConfigError, LabError, Problem
-from ovnmesh.lab.spec import LabSpec, SiteSpec
+from ovnmesh.lab.openstack.shape import OpenStack, TenantNetwork
+from ovnmesh.lab.spec import MAX_SITES, LabSpec, NetworkSpec, OpenStackSpec, SiteSpec
 from ovnmesh.lab.topology import (
     IC_ADDRESS,
     IC_NETWORK,
     JOIN,
     OVN_DEFAULT,
+    VM_MTU_BYTES,
     External,
     IcNode,
     Interface,
@@ -32,6 +35,8 @@ from ovnmesh.lab.topology import (
 
 _FIRST_NODE_HOST = 10
 _CONTROL_HOST = 2
+_FIRST_VM_HOST = 10
+"""Position of the first VM's address in its network; Neutron's own come first."""
 _MAX_POD_NAME = 13
 """The node's end of a pod's link is the pod's name and ``_h``; a link's name has 15 characters."""
 
@@ -52,8 +57,16 @@ def compute_lab(spec: LabSpec, directory: Path) -> Lab:
         ConfigError: two things would have the same name, or a network has too few addresses.
     """
     prefix = prefix_of(directory)
+    count = len(spec.sites) + len(spec.openstack)
+    if not 1 <= count <= MAX_SITES:
+        expected = f"from 1 to {MAX_SITES}, those of OpenStack included"
+        raise ConfigError([Problem("sites", f"{count} sites", expected)])
     sites = tuple(
         _compute_site(spec, index, directory, prefix) for index in range(1, len(spec.sites) + 1)
+    )
+    sites += tuple(
+        _compute_openstack_site(spec, position, directory, prefix)
+        for position in range(1, len(spec.openstack) + 1)
     )
     lab = Lab(
         directory=directory,
@@ -126,6 +139,14 @@ def compute_subnet(site: str, name: str, cidrs: tuple[Network, ...]) -> Subnet:
     return Subnet(name=name, cidrs=cidrs, gateways=gateways, mac=mac_of(site, "subnet", name))
 
 
+def first_subnets(site: Site) -> tuple[Subnet, ...]:
+    """The subnets that the pods or VMs of a new site are in."""
+    if site.openstack is None:
+        return (site.ovn_default,)
+    networks = site.openstack.networks
+    return tuple(compute_subnet(site.name, network.name, network.cidrs) for network in networks)
+
+
 def host(network: Network, position: int) -> Interface:
     """Address at a position in a network, with the network's prefix length.
 
@@ -167,15 +188,97 @@ def _compute_site(lab: LabSpec, index: int, directory: Path, prefix: str) -> Sit
     try:
         subnet = compute_subnet(name, OVN_DEFAULT, ovn_default)
         join_subnet = compute_subnet(name, JOIN, join)
-        nodes = _compute_nodes(spec, index, name, join_subnet, (directory, prefix))
+        nodes = _compute_nodes(spec.nodes, index, name, join_subnet, (directory, prefix))
         pods = tuple(
             compute_pod(prefix, name, f"pod{i}", nodes[i % len(nodes)].name, (subnet, 2 + i))
             for i in range(spec.pods * len(nodes))
         )
     except LabError as exc:
         raise ConfigError([Problem(where, str(exc), "room for every node and pod")]) from exc
-    gw_nodes = spec.gw_nodes if spec.gw_nodes is not None else (nodes[0].name,)
+    site = _bare_site(lab, spec, (index, name), (directory, prefix))
+    return replace(
+        site,
+        ovn_default=subnet,
+        join=join_subnet,
+        nodes=nodes,
+        pods=pods,
+        gw_nodes=spec.gw_nodes if spec.gw_nodes is not None else (nodes[0].name,),
+        api_address=_api_address(prefix, index) if lab.kubernetes else None,
+    )
+
+
+def _compute_openstack_site(lab: LabSpec, position: int, directory: Path, prefix: str) -> Site:
+    """Compute an OpenStack site; they come after the others, so that those keep their addresses."""
+    spec, index = lab.openstack[position - 1], len(lab.sites) + position
+    name = spec.name or f"os{position}"
+    where = f"openstack[{position - 1}]"
+    networks = tuple(
+        _compute_network(lab.protocol, network, (position, i), where)
+        for i, network in enumerate(spec.networks)
+    )
+    _check_names([("network", network.name) for network in networks])
+    nowhere = Subnet(JOIN, (), (), mac_of(name, "subnet", JOIN))
+    try:
+        subnets = [compute_subnet(name, network.name, network.cidrs) for network in networks]
+        nodes = _compute_nodes(spec.nodes, index, name, nowhere, (directory, prefix))
+        vms = tuple(
+            compute_pod(
+                *(prefix, name, f"vm-{n * spec.vms + i}", nodes[i % len(nodes)].name),
+                (subnet, _FIRST_VM_HOST + i),
+            )
+            for n, subnet in enumerate(subnets)
+            for i in range(spec.vms)
+        )
+    except LabError as exc:
+        raise ConfigError([Problem(where, str(exc), "room for every node and VM")]) from exc
+    site = _bare_site(lab, spec, (index, name), (directory, prefix))
+    openstack = OpenStack(
+        address=_api_address(prefix, index),
+        directory=site.directory / "openstack",
+        clouds_yaml=directory / "clouds.yaml",
+        networks=networks,
+        keystone=spec.keystone,
+    )
+    return replace(
+        site,
+        ovn_default=subnets[0],
+        join=nowhere,
+        nodes=nodes,
+        pods=tuple(replace(vm, mtu_bytes=VM_MTU_BYTES) for vm in vms),
+        gw_nodes=spec.gw_nodes if spec.gw_nodes is not None else (nodes[0].name,),
+        openstack=openstack,
+    )
+
+
+def _compute_network(
+    protocol: str, spec: NetworkSpec, place: tuple[int, int], where: str
+) -> TenantNetwork:
+    """Compute a network of VMs.
+
+    Args:
+        protocol: of the lab.
+        spec: what was asked for.
+        place: number of the OpenStack site, from 1, and of the network in it, from 0.
+        where: the site in the topology, for errors.
+    """
+    site, number = place
+    # The documents' 192.168.1.0/24 in the first site; further networks are not in the documents.
+    v4 = f"192.168.{site}.0/24" if number == 0 else f"10.{200 + site}.{number}.0/24"
+    cidrs = spec.cidr or _default_cidrs(protocol, v4, f"fd00:192:168:{site}{number:02}::/64")
+    _check_families(protocol, {f"{where}.networks[{number}].cidr": cidrs})
+    return TenantNetwork(spec.name, cidrs, spec.router)
+
+
+def _bare_site(
+    lab: LabSpec,
+    spec: SiteSpec | OpenStackSpec,
+    identity: tuple[int, str],
+    place: tuple[Path, str],
+) -> Site:
+    """Compute what sites of every shape have; they add the rest."""
+    (index, name), (directory, prefix) = identity, place
     underlay = _underlay(index)
+    nothing = Subnet("", (), (), "")
     return Site(
         name=name,
         underlay=underlay,
@@ -186,17 +289,17 @@ def _compute_site(lab: LabSpec, index: int, directory: Path, prefix: str) -> Sit
         control_address=IPv4Interface(f"{underlay[_CONTROL_HOST]}/24"),
         control_mac=mac_of(name, "control"),
         control_ifname=f"s{index}-control",
-        ovn_default=subnet,
-        join=join_subnet,
-        nodes=nodes,
-        pods=pods,
-        gw_nodes=gw_nodes,
+        ovn_default=nothing,
+        join=nothing,
+        nodes=(),
+        pods=(),
+        gw_nodes=(),
         auto_route=spec.auto_route,
         enable_ic=spec.enable_ic,
         directory=directory / name,
-        api_address=_api_address(prefix, index) if lab.kubernetes else None,
+        api_address=None,
         ic_db_host=",".join(str(IC_ADDRESS.ip + i) for i in range(lab.ic_nodes)),
-        external=_compute_external(protocol, index, name) if spec.external else None,
+        external=_compute_external(lab.protocol, index, name) if spec.external else None,
     )
 
 
@@ -221,13 +324,13 @@ def _api_address(prefix: str, index: int) -> IPv4Address:
 
 
 def _compute_nodes(
-    spec: SiteSpec, index: int, site: str, join: Subnet, place: tuple[Path, str]
+    wanted: int | tuple[str, ...], index: int, site: str, join: Subnet, place: tuple[Path, str]
 ) -> tuple[Node, ...]:
     directory, prefix = place
     names = (
-        tuple(f"{site}-gw" if i == 0 else f"{site}-n{i}" for i in range(spec.nodes))
-        if isinstance(spec.nodes, int)
-        else spec.nodes
+        tuple(f"{site}-gw" if i == 0 else f"{site}-n{i}" for i in range(wanted))
+        if isinstance(wanted, int)
+        else wanted
     )
     underlay = _underlay(index)
     return tuple(

@@ -101,13 +101,13 @@ def make_pod_link(site: Site, pod: Pod, subnet: Subnet) -> None:
     def build(links: Links) -> None:
         links.add_veth("eth0", pod.mac, VethEnd(node.netns, pod.host_ifname, mac_of(pod.netns)))
         links.disable_tx_checksum_offload("eth0")
-        links.set_link("eth0", up=True, mtu_bytes=POD_MTU_BYTES)
+        links.set_link("eth0", up=True, mtu_bytes=pod.mtu_bytes)
         links.add_addresses("eth0", pod.addresses)
 
     def attach(links: Links) -> None:
         links.set_sysctl(f"ipv6/conf/{pod.host_ifname}/disable_ipv6", "1")
         links.disable_tx_checksum_offload(pod.host_ifname)
-        links.set_link(pod.host_ifname, up=True, mtu_bytes=POD_MTU_BYTES)
+        links.set_link(pod.host_ifname, up=True, mtu_bytes=pod.mtu_bytes)
 
     def route(links: Links) -> None:
         for gateway in subnet.gateways:
@@ -132,7 +132,8 @@ def configure_node(site: Site, node: Node, networks: tuple[Network, ...]) -> Non
     """
 
     def configure(links: Links) -> None:
-        for ifname in ("br-phy", "ovn0"):
+        joins = bool(node.join_addresses)
+        for ifname in ("br-phy", *(("ovn0",) if joins else ())):
             wait_until(
                 partial(links.exists, ifname),
                 f"node {node.name}: ovs-vswitchd has made {ifname}",
@@ -141,9 +142,10 @@ def configure_node(site: Site, node: Node, networks: tuple[Network, ...]) -> Non
         links.set_link("br-phy", up=True)
         links.add_addresses("br-phy", [node.address])
         links.set_route(None, site.router_address.ip)
-        links.set_link("ovn0", up=True, mtu_bytes=POD_MTU_BYTES)
-        links.add_addresses("ovn0", node.join_addresses)
-        _route_networks(links, site, networks)
+        if joins:
+            links.set_link("ovn0", up=True, mtu_bytes=POD_MTU_BYTES)
+            links.add_addresses("ovn0", node.join_addresses)
+            _route_networks(links, site, networks)
 
     netns.inside(node.netns, configure)
 

@@ -5,6 +5,7 @@ Called by `runner`, which need not know. Labs without API servers never import t
 
 from collections.abc import Iterable
 
+from ovnmesh.errors import LabError
 from ovnmesh.lab import apiserver, manifests
 from ovnmesh.lab.manifests import Change, Manifest
 from ovnmesh.lab.topology import Site
@@ -33,8 +34,10 @@ def apply_objects(site: Site, documents: Iterable[Manifest]) -> tuple[Change, ..
         What changed, in the order given.
 
     Raises:
-        LabError: the API refuses an object; those before it are applied.
+        LabError: the API refuses an object, and those before it are applied; or the site is an
+            OpenStack one.
     """
+    _check_shape(site)
     if site.api_address is None:
         return manifests.apply_manifests(site.manifests, documents)
     from ovnmesh.lab import kubernetes
@@ -53,10 +56,19 @@ def delete_objects(site: Site, documents: Iterable[Manifest]) -> tuple[Change, .
         What was removed, in the order given.
 
     Raises:
-        LabError: the API refuses to delete an object.
+        LabError: the API refuses to delete an object, or the site is an OpenStack one.
     """
+    _check_shape(site)
     if site.api_address is None:
         return manifests.delete_manifests(site.manifests, documents)
     from ovnmesh.lab import kubernetes
 
     return kubernetes.delete_manifests(site, documents)
+
+
+def _check_shape(site: Site) -> None:
+    if site.openstack:
+        raise LabError(
+            f"site {site.name}: an OpenStack site has no manifests; use its API: "
+            f"OS_CLIENT_CONFIG_FILE={site.openstack.clouds_yaml} openstack --os-cloud {site.name}"
+        )

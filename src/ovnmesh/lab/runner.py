@@ -22,10 +22,12 @@ from ovnmesh.lab import (
     network,
     objects,
     status,
+    targets,
     teardown,
 )
 from ovnmesh.lab.boot import Progress
 from ovnmesh.lab.layout import compute_lab, compute_pod
+from ovnmesh.lab.openstack import install
 from ovnmesh.lab.ping import PingResult, PingTrain, ping_count
 from ovnmesh.lab.spec import LabSpec
 from ovnmesh.lab.state import (
@@ -38,10 +40,8 @@ from ovnmesh.lab.state import (
 )
 from ovnmesh.lab.topology import (
     JOIN,
-    OUTSIDE,
     OVN_DEFAULT,
     IcNode,
-    Interface,
     Network,
     Node,
     Pod,
@@ -84,6 +84,7 @@ class LabRunner:
         *,
         bare: bool = False,
         progress: Progress = lambda _: None,
+        cache: Path | None = None,
     ) -> "LabRunner":
         """Start a lab; what was started is removed again if it fails or is interrupted.
 
@@ -92,6 +93,7 @@ class LabRunner:
             directory: run directory: empty or missing.
             bare: start OVN and the interconnection databases only, no controllers and agents.
             progress: told the name of each phase as it begins.
+            cache: where OpenStack is installed; None for the usual folder.
 
         Raises:
             ConfigError: the specification contradicts itself.
@@ -103,11 +105,12 @@ class LabRunner:
         if spec.kubernetes:
             objects.check_api_needs()
         compute_lab(spec, directory)
+        installation = install.ensure_for(spec, cache, progress)
         state = LabState(spec=spec, bare=bare, subnets={}, pods=())
         create_state(directory, state)
         runner = cls(directory, state)
         try:
-            runner.timings_s = boot.start(runner.lab, bare=bare, progress=progress)
+            runner.timings_s = boot.start(runner.lab, installation, bare=bare, progress=progress)
         except BaseException:
             teardown.down(directory)
             raise
@@ -127,20 +130,7 @@ class LabRunner:
         Raises:
             LabError: there is no such thing in the lab.
         """
-        ic_node = self.lab.ic_node(target)
-        if ic_node is not None:
-            return ic_node.netns
-        if target == "router":
-            return self.lab.router_netns
-        if target == OUTSIDE:
-            return self._outside()
-        site, name = self._split(target)
-        if name == "control":
-            return site.control_netns
-        for node in site.nodes:
-            if node.name == name:
-                return node.netns
-        return site.pod(name).netns
+        return targets.netns_of(self.lab, target)
 
     def address_of(self, target: str, version: int | None = None) -> str:
         """Address to ping: of a pod, a node, the outside, or the target itself if it is none.
@@ -152,35 +142,7 @@ class LabRunner:
         Raises:
             LabError: there is no such thing, or it has no such address.
         """
-        if "/" not in target and target != OUTSIDE:
-            return target
-        addresses = self._addresses(target)
-        for address in addresses:
-            if version in (None, address.version):
-                return str(address.ip)
-        raise LabError(f"{target}: has no IPv{version} address, only {addresses}")
-
-    def _addresses(self, target: str) -> tuple[Interface, ...]:
-        if target == OUTSIDE:
-            self._outside()
-            return self.lab.outside_addresses
-        site, name = self._split(target)
-        nodes = {node.name: node for node in site.nodes}
-        return (nodes[name].address,) if name in nodes else site.pod(name).addresses
-
-    def _outside(self) -> str:
-        if self.lab.outside_netns is None:
-            raise LabError(
-                "outside: not in this lab; expected a site with 'external: true' in the topology, "
-                "or: ovnmesh lab up --external"
-            )
-        return self.lab.outside_netns
-
-    def _split(self, target: str) -> tuple[Site, str]:
-        site, slash, name = target.partition("/")
-        if not slash:
-            raise LabError(f"{target!r}: expected SITE/NAME, for example az1/pod0")
-        return self.lab.site(site), name
+        return targets.address_of(self.lab, target, version)
 
     def run_in(self, target: str, argv: Sequence[str], timeout_s: float = 30.0) -> str:
         """Run a command in a pod's, node's or other namespace and return its output.
@@ -381,7 +343,7 @@ class LabRunner:
         """Take the underlay link of ``SITE/NODE`` or of a databases' node down, or up again."""
         node: Node | IcNode | None = self.lab.ic_node(target)
         if node is None:
-            site, name = self._split(target)
+            site, name = targets.split(self.lab, target)
             node = site.node(name)
         faults.fault_link(self.lab, node, heal=heal)
 

@@ -6,7 +6,7 @@ from it by `topology`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 
@@ -27,6 +27,8 @@ from ovnmesh.errors import ConfigError, Problem
 
 MAX_SITES = 60
 """The join networks begin with 100.64.0.0/16 and stay in the shared space /10 (RFC 6598)."""
+MAX_OPENSTACK_SITES = 8
+"""Each takes some 500 MB of memory."""
 MAX_NODES = 200
 """Nodes of a site have addresses .10 to .209 of its underlay network."""
 
@@ -64,6 +66,15 @@ def _check_count(limit: int) -> AfterValidator:
     def check(value: tuple[object, ...]) -> tuple[object, ...]:
         if not 1 <= len(value) <= limit:
             raise PydanticCustomError("count", f"from 1 to {limit} of them")
+        return value
+
+    return AfterValidator(check)
+
+
+def _at_most(limit: int) -> AfterValidator:
+    def check(value: tuple[object, ...]) -> tuple[object, ...]:
+        if len(value) > limit:
+            raise PydanticCustomError("count", f"at most {limit} of them")
         return value
 
     return AfterValidator(check)
@@ -111,11 +122,56 @@ class SiteSpec(BaseModel):
     external: bool = False
 
 
+class NetworkSpec(BaseModel):
+    """A network of VMs in an OpenStack site.
+
+    Attributes:
+        name: name of the Neutron network.
+        cidr: its networks, one CIDR of each family in use.
+        router: name of the router it is behind; networks may share one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = "provider"
+    cidr: Cidrs | None = None
+    router: Name = "router0"
+
+
+class OpenStackSpec(BaseModel):
+    """An OpenStack site of a topology.
+
+    Attributes:
+        name: the availability zone; default ``os1``, ``os2``, ... by position.
+        nodes: how many nodes, or their names; the first is the gateway by default.
+        vms: VMs of each network, spread over the nodes.
+        networks: networks of VMs.
+        gw_nodes: nodes with ``enable-chassis-as-gw``.
+        external: an external network, to which every router does SNAT.
+        keystone: a Keystone; without it Neutron asks nobody who calls.
+        auto_route: ``auto-route`` of the site file.
+        enable_ic: ``enable-ic`` of the site file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name | None = None
+    nodes: Nodes = 2
+    vms: Annotated[int, Field(ge=0, le=50)] = 2
+    networks: Annotated[tuple[NetworkSpec, ...], _check_count(16)] = (NetworkSpec(),)
+    gw_nodes: Annotated[tuple[Name, ...] | None, BeforeValidator(_split_commas)] = None
+    external: bool = True
+    keystone: bool = False
+    auto_route: bool = True
+    enable_ic: bool = True
+
+
 class LabSpec(BaseModel):
     """A whole topology.
 
     Attributes:
-        sites: its sites, in order.
+        sites: its sites like Kube-OVN's, in order.
+        openstack: its OpenStack sites, which come after those.
         ts_count: number of transit switches.
         protocol: address families of the networks above the underlay, which is always IPv4.
         ic_nodes: nodes of the interconnection databases; more than one form a RAFT cluster.
@@ -124,7 +180,8 @@ class LabSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sites: Annotated[tuple[SiteSpec, ...], _check_count(MAX_SITES)]
+    sites: Annotated[tuple[SiteSpec, ...], _at_most(MAX_SITES)] = ()
+    openstack: Annotated[tuple[OpenStackSpec, ...], _at_most(MAX_OPENSTACK_SITES)] = ()
     ts_count: Annotated[int, Field(ge=1, le=16)] = 1
     protocol: Protocol = "ipv4"
     ic_nodes: Annotated[int, Field(ge=1, le=MAX_IC_NODES)] = 1
@@ -161,6 +218,24 @@ def uniform_spec(
         },
         "lab up",
     )
+
+
+def with_openstack(spec: LabSpec, names: Sequence[str], *, keystone: bool) -> LabSpec:
+    """Add OpenStack sites to a topology.
+
+    Args:
+        spec: the topology.
+        names: their names.
+        keystone: give each OpenStack site of the topology a Keystone.
+
+    Raises:
+        ConfigError: there are too many, or a name is wrong.
+    """
+    document = spec.model_dump(mode="json")
+    document["openstack"] += [{"name": name} for name in names]
+    if keystone:
+        document["openstack"] = [site | {"keystone": True} for site in document["openstack"]]
+    return parse_spec(document, "lab up")
 
 
 def with_external(spec: LabSpec) -> LabSpec:
@@ -218,7 +293,13 @@ def _expected(kind: str, location: tuple[int | str, ...]) -> str | None:
     if kind == "missing":
         return "a value; it has no default"
     if kind == "extra_forbidden":
-        known = SiteSpec.model_fields if "sites" in location else LabSpec.model_fields
+        models: dict[str, type[BaseModel]] = {
+            "sites": SiteSpec,
+            "networks": NetworkSpec,
+            "openstack": OpenStackSpec,
+        }
+        model = next((m for part, m in models.items() if part in location), LabSpec)
+        known = model.model_fields
         return f"one of the fields {', '.join(known)}"
     return None
 

@@ -60,9 +60,11 @@ class LabState:
         """Find a subnet of a site, first or added.
 
         Raises:
-            LabError: there is none.
+            LabError: there is none, or the site is an OpenStack one.
         """
         at = lab.site(site)
+        if at.openstack:
+            raise LabError(f"site {site}: has networks of Neutron, not Subnets; use its API")
         for subnet in (at.ovn_default, at.join):
             if subnet.name == name:
                 return subnet
@@ -166,14 +168,22 @@ def save_sites(lab: Lab) -> None:
 
 
 def site_entry(lab: Lab, site: Site) -> dict[str, str]:
-    """A site's connections, as in ``sites.yaml``; with an API server there is no folder."""
+    """A site's connections, as in ``sites.yaml``; with an API server there is no folder.
+
+    The router of an OpenStack site, the first, is not known before Neutron has made it.
+    """
     entry = {
         "nb": site.nb,
         "sb": site.sb,
         "ic_nb": lab.ic_nb,
         "ic_sb": lab.ic_sb,
-        "router": ROUTER,
     }
+    if site.openstack:
+        made = site.openstack.routers_file
+        routers = json.loads(made.read_text()) if made.exists() else {}
+        first = next(iter(routers.values()), None)
+        return entry | {"router": first} if first else entry
+    entry["router"] = ROUTER
     return entry if site.api_address else entry | {"config": str(site.manifests)}
 
 

@@ -10,6 +10,7 @@ from ovnmesh.host import netns
 from ovnmesh.host.process import command_line
 from ovnmesh.icdb import files as icdb_files
 from ovnmesh.lab import daemons
+from ovnmesh.lab.layout import first_subnets
 from ovnmesh.lab.state import site_entry
 from ovnmesh.lab.topology import Lab, Node, Pod, Site
 
@@ -88,7 +89,11 @@ def _site(lab: Lab, site: Site) -> dict[str, Any]:
         "netns": site.control_netns,
         "address": str(site.control_address.ip),
         "gw_nodes": list(site.gw_nodes),
-        "subnets": {s.name: [str(c) for c in s.cidrs] for s in (site.ovn_default, site.join)},
+        "subnets": {
+            subnet.name: [str(cidr) for cidr in subnet.cidrs]
+            for subnet in (*first_subnets(site), site.join)
+            if subnet.cidrs
+        },
         "external": [str(n) for n in site.external.networks] if site.external else [],
         "databases": site_entry(lab, site),
         "kubeconfig": str(site.kubeconfig) if site.api_address else None,

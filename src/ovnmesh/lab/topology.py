@@ -16,6 +16,7 @@ from ipaddress import (
 from pathlib import Path
 
 from ovnmesh.errors import LabError
+from ovnmesh.lab.openstack.shape import OpenStack
 
 Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
@@ -40,6 +41,8 @@ API_PORT = 6443
 """TCP port of a site's Kubernetes API server (kube-apiserver, ``--secure-port``)."""
 POD_MTU_BYTES = 1400
 """Kube-OVN subtracts 100 bytes for Geneve from the MTU of the node's link."""
+VM_MTU_BYTES = 1442
+"""Neutron subtracts 58 bytes, of which 38 are ``max_header_size``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Pod:
         addresses: one for each address family.
         mac: hardware address of its link.
         netns: its namespace.
+        mtu_bytes: MTU of its link.
     """
 
     site: str
@@ -108,6 +112,7 @@ class Pod:
     addresses: tuple[Interface, ...]
     mac: str
     netns: str
+    mtu_bytes: int = POD_MTU_BYTES
 
     @property
     def port(self) -> str:
@@ -128,7 +133,7 @@ class Node:
         name: its name, unique in the lab: chassis are found by it.
         address: underlay address, on ``br-phy``; the tunnels' end.
         mac: hardware address of ``br-phy``.
-        join_addresses: addresses of ``ovn0``, one for each family.
+        join_addresses: addresses of ``ovn0``, one for each family; none without ``ovn0``.
         join_mac: hardware address of ``ovn0``.
         system_id: ``external_ids:system-id``, the chassis' name.
         netns: its namespace.
@@ -206,10 +211,10 @@ class Site:
         control_address: underlay address of the control node.
         control_mac: its hardware address.
         control_ifname: name of the underlay router's end of its link.
-        ovn_default: the pods' subnet.
-        join: the subnet between nodes and pods.
+        ovn_default: the pods' subnet; in OpenStack the first network of VMs.
+        join: the subnet between nodes and pods; in OpenStack it has no networks.
         nodes: its nodes, the gateway first unless the specification says otherwise.
-        pods: its pods.
+        pods: its pods, or VMs.
         gw_nodes: ``gw-nodes`` of ``ovn-ic-config``.
         auto_route: ``auto-route`` of ``ovn-ic-config``.
         enable_ic: ``enable-ic`` of ``ovn-ic-config``.
@@ -217,6 +222,7 @@ class Site:
         api_address: loopback address of its Kubernetes API server; None in a lab without.
         ic_db_host: ``ic-db-host`` of ``ovn-ic-config``.
         external: its external network; None if it has none.
+        openstack: its OpenStack; None in a site like Kube-OVN's.
     """
 
     name: str
@@ -239,6 +245,17 @@ class Site:
     api_address: IPv4Address | None
     ic_db_host: str
     external: External | None
+    openstack: OpenStack | None = None
+
+    def require_openstack(self) -> OpenStack:
+        """Its OpenStack.
+
+        Raises:
+            LabError: it has none.
+        """
+        if self.openstack is None:
+            raise LabError(f"site {self.name}: not an OpenStack site (lab up --openstack)")
+        return self.openstack
 
     @property
     def nb(self) -> str:

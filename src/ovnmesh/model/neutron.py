@@ -23,6 +23,7 @@ class NeutronRouter:
         enabled: its admin state.
         external_network: id of the network of its external gateway, "" without one.
         external_addresses: its addresses there, each with the id of its subnet.
+        extra_routes: destinations of its extra routes, which OVN advertises like its subnets.
     """
 
     id: str
@@ -30,6 +31,7 @@ class NeutronRouter:
     enabled: bool = True
     external_network: str = ""
     external_addresses: tuple[tuple[Address, str], ...] = ()
+    extra_routes: tuple[Network, ...] = ()
 
     @property
     def ovn_name(self) -> str:

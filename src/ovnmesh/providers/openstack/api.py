@@ -34,7 +34,7 @@ TIMEOUT_S = 10.0
 _CHUNK = 40
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}")
 _INTERFACE = "network:router_interface"
-_ROUTER_FIELDS = ("id", "name", "admin_state_up", "external_gateway_info")
+_ROUTER_FIELDS = ("id", "name", "admin_state_up", "external_gateway_info", "routes")
 _SUBNET_FIELDS = ("id", "name", "cidr", "network_id", "tags")
 _URL = re.compile(r"https?://[\w.:\[\]-]*[\w\]]")
 
@@ -181,7 +181,11 @@ def _routers(network: Any, **wanted: list[str]) -> Iterator[NeutronRouter]:
         )
         enabled = each.is_admin_state_up is not False
         outside = gateway.get("network_id") or ""
-        yield NeutronRouter(each.id, each.name or "", enabled, outside, addresses)
+        extra = [route["destination"] for route in each.routes or ()]
+        destinations = (ipaddress.ip_network(text, strict=False) for text in extra)
+        # OVN advertises no default route unless told to (ovn-nb(5), ic-route-adv-default).
+        routes = tuple(network for network in destinations if network.prefixlen)
+        yield NeutronRouter(each.id, each.name or "", enabled, outside, addresses, routes)
 
 
 def _interfaces(network: Any, routers: list[str]) -> dict[str, tuple[str, ...]]:

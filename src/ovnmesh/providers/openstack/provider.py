@@ -112,12 +112,12 @@ class OpenStackProvider:
             found = self._read_now()
             if stop.is_set():
                 return  # another watch may have begun
+            self._tell(found)
             changed = not _same(self._last, found)
             self._last = found
             if changed or first:
                 on_change()
             first = False
-            self._tell(found)
             if isinstance(found, ProviderError):
                 self._await_retry(backoff_s, stop)
                 backoff_s = min(2 * backoff_s, LAST_BACKOFF_S)

@@ -49,6 +49,10 @@ def resolve(file: SiteFile, neutron: Neutron) -> ProviderState:
             Subnet(subnet.title, (subnet.cidr,), subnet.opted_out, router.ovn_name)
             for subnet in neutron.of_router(router)
         )
+        subnets += (
+            Subnet(f"route of {router.title}", (route,), vpc=router.ovn_name)
+            for route in router.extra_routes
+        )
         problems += _invisible(file, router, neutron, denied)
     subnets.sort(key=lambda each: (each.name, each.vpc, str(each.cidrs)))
     return ProviderState(
