@@ -6,6 +6,7 @@ Called by `cli.main`. What is to be done comes from `providers.openstack`, `plan
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ import typer
 from ovnmesh import ovn_keys as keys
 from ovnmesh.checks.overview import overview
 from ovnmesh.cli import output
-from ovnmesh.cli.change import leave_site
+from ovnmesh.cli.change import leave_site, tell_left
 from ovnmesh.cli.files import replace_file, set_enabled
 from ovnmesh.cli.output import Output
 from ovnmesh.cli.session import Session
@@ -145,20 +146,24 @@ def leave(
     from ovnmesh.cli.openstack_changes import Leaving, apply_changes
 
     leaving = Leaving(file)
+    clean = True
     with output.progress("leave") as step:
         access = SiteAccess(leaving.az_name, nb, sb, openstack=file)
         try:
             with Session(access) as session:
-                changes = leaving.plan(session, dry_run, step)
+                changes = leaving.plan(session, dry_run)
             if not dry_run:
                 replace_if_new(file, leaving.text)
-                leave_site(access, force, step)
+                clean = leave_site(access, force, step)
+            # Neutron comes last: that it does not answer must not keep a site in the mesh.
+            changes = replace(changes, api=leaving.ask(step))
+            if not dry_run:
                 apply_changes(leaving.api, changes, step)
         finally:
             leaving.close()
     _show(changes, form, dry_run)
     if not dry_run:
-        output.stderr().print(f"{leaving.az_name} has left; its databases are as before it joined")
+        tell_left(leaving.az_name, clean)
 
 
 def replace_if_new(path: Path, text: str) -> None:
