@@ -12,11 +12,12 @@ help:  ## show this
 setup:
 	@scripts/setup.sh $(MAKECMDGOALS)
 
-demo: setup  ## two clusters of real OVN on this machine, and traffic that crosses them
+demo: setup  ## two clusters and an OpenStack on this machine, and traffic between them; DEMO=kubernetes is quicker
 	@scripts/demo.sh
 
 test: setup  ## every check: lint, then unit, property, ovsdb and lab tests on real OVN
 	@$(MAKE) --no-print-directory lint
+	@ovnmesh lab install --keystone
 	pytest --timeout 300 --durations 15
 
 test-fast: setup  ## only the tests without namespaces

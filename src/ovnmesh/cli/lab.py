@@ -188,6 +188,8 @@ def status(form: OutputForm = Output.TABLE, directory: Directory = DIRECTORY) ->
         rows.append((site["name"], "control", "", site["address"], site["netns"], control))
         if site["kubeconfig"]:
             rows.append((site["name"], "kubeconfig", "", site["kubeconfig"], "", ""))
+        if site["site_file"]:
+            rows.append((site["name"], "site file", "", site["site_file"], "", ""))
         for node in site["nodes"]:
             addresses = " ".join([node["address"], *node["join_addresses"]])
             daemons = _missing(node["daemons"], optional)
@@ -271,7 +273,7 @@ def delete(site: SiteName, filename: ManifestFile, directory: Directory = DIRECT
 
 @app.command(epilog='Example: eval "$(ovnmesh lab env az1)"; ovn-nbctl show')
 def env(site: SiteName, directory: Directory = DIRECTORY) -> None:
-    """Print variables by which ovn-nbctl, its siblings and kubectl find a site."""
+    """Print variables by which ovn-nbctl, its siblings, kubectl and openstack find a site."""
     runner = LabRunner.load(directory)
     entry = runner.connections(site)
     for variable, key in (
@@ -284,6 +286,10 @@ def env(site: SiteName, directory: Directory = DIRECTORY) -> None:
     at = runner.lab.site(site)
     if at.api_address:
         sys.stdout.write(f"export KUBECONFIG={shlex.quote(str(at.kubeconfig))}\n")
+    if at.openstack:
+        # As openstacksdk and the openstack client read them.
+        clouds_yaml = shlex.quote(str(at.openstack.clouds_yaml))
+        sys.stdout.write(f"export OS_CLIENT_CONFIG_FILE={clouds_yaml}\nexport OS_CLOUD={site}\n")
 
 
 @fault_app.command("link", epilog="Example: ovnmesh lab fault link az1/az1-gw")

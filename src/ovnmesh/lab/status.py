@@ -97,6 +97,8 @@ def _site(lab: Lab, site: Site) -> dict[str, Any]:
         "external": [str(n) for n in site.external.networks] if site.external else [],
         "databases": site_entry(lab, site),
         "kubeconfig": str(site.kubeconfig) if site.api_address else None,
+        "site_file": str(site.openstack.site_file) if site.openstack else None,
+        "neutron": site.openstack.neutron_url if site.openstack else None,
     }
 
 

@@ -87,8 +87,8 @@ class OpenStack:
 
     @property
     def site_file(self) -> Path:
-        """The site file of its controller."""
-        return self.directory / "site.yaml"
+        """The site file of its controller, in a folder of its own, which the controller watches."""
+        return self.directory.parent / "site" / "openstack.yaml"
 
     @property
     def routers_file(self) -> Path:

@@ -33,6 +33,7 @@ def write_files(site: Site, installation: Installation) -> None:
     if cloud.keystone:
         keystone.write_files(site)
     neutron.write_files(site)
+    cloud.site_file.parent.mkdir()
     wsgi.write_secret(cloud.site_file, yaml.safe_dump(site_document(site), sort_keys=False))
 
 
