@@ -5,6 +5,7 @@ provider, and the commands are real.
 """
 
 import json
+import subprocess
 import threading
 
 import pytest
@@ -63,10 +64,10 @@ class Cloud:
         """What `openstack router add subnet` does, in Neutron and in NB."""
         self.subnet = self.neutron.add("subnets", network_id=f"net-{cidr}", cidr=cidr, name=cidr)
         self.neutron.attach(self.router["id"], self.subnet["id"])
-        port = f"lrp-{cidr[:-3]}"
+        port = f"lrp-{len(self.neutron.objects['subnets'])}"
         names = names or f"external_ids:neutron\\:router_name={self.ovn_name}"
-        address = cidr.replace(".0/", ".1/")
-        mac = f"fa:16:3e:00:00:{int(cidr.split('.')[2]):02d}"
+        address = cidr.replace(".0/", ".1/").replace("::/", "::1/")
+        mac = f"fa:16:3e:00:00:{sum(cidr.encode()) % 100:02d}"
         self.site.nbctl(
             *("lrp-add", self.ovn_name, port, mac, address),
             *("--", "set", "Logical_Router_Port", port, names),
@@ -169,10 +170,31 @@ def test_what_neutron_writes_is_seen_without_waiting(cloud, monkeypatch) -> None
     wait_for(
         lambda: "192.168.2.0/24" in cloud.site.nbctl("get", "NB_Global", ".", record), 5, "taken"
     )
-    quiet = len(cloud.neutron.lists())
+    while (quiet := len(cloud.neutron.lists())) != asked:
+        asked = quiet
+        assert not threading.Event().wait(1.5)  # longer than two readings are apart
     cloud.site.nbctl("lr-add", "neutron-of-somebody-else")
     assert not threading.Event().wait(1.5)
     assert len(cloud.neutron.lists()) == quiet
+
+
+def test_ipv6_of_a_router_on_an_ipv4_switch_is_not_advertised_without_end(cloud) -> None:
+    cloud.attach("fd00:1::/64")
+    cloud.write()
+    cloud.control()
+    cloud.site.mark("az1-gw")
+    wait_for(lambda: "192.168.1.0/24" in cloud.other.routes(), 10, "learned")
+    wait_for(lambda: "fd00:1::/64" in cloud.site.option("ic-route-blacklist"), 5, "denied")
+
+    def rows():
+        command = ["ovn-ic-sbctl", f"--db={cloud.site.ic.sb.remote}", "-f", "csv", "list", "Route"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    wait_for(lambda: "fd00:1" not in rows() and cloud.site.state() == "joined", 5, "withdrawn")
+    before = rows()
+    assert not threading.Event().wait(1)
+    assert rows() == before
+    assert cloud.site.codes() == []
 
 
 def test_the_last_good_state_outlives_the_api(cloud, monkeypatch) -> None:
