@@ -154,6 +154,6 @@ def _check(wish: Router, router: LogicalRouter | None, mine: Sequence[str]) -> F
             "router-without-switch",
             name,
             f"router {wish.name} has no transit switch; expected {wanted}: a transit switch "
-            "serves one router of a site. Add one: ovnmesh transit-switch add NAME CIDR",
+            "serves one router of a site. Add one: ovnmesh transit-switch add NAME",
         )
     return None
