@@ -256,6 +256,15 @@ def test_a_router_of_ours_with_something_attached_stays(cloud) -> None:
     assert ours["id"] in cloud.neutron.objects["routers"]
 
 
+def test_leave_by_the_name_of_the_site(cloud) -> None:
+    cloud.write()
+    cloud.control()
+    wait_for(lambda: cloud.site.state() == "joined", 10, "joined")
+    assert cloud.run("leave", "os1").exit_code == 0
+    assert cloud.file.read_text().endswith("enable-ic: false\n")
+    assert "lrp-router0-ts" not in cloud.site.nbctl("show")
+
+
 def test_validate_says_what_the_controller_would(cloud, tmp_path) -> None:
     cloud.write()
     assert cloud.run("site", "validate", str(cloud.file)).exit_code == 0
