@@ -252,7 +252,9 @@ def test_a_router_of_ours_with_something_attached_stays(cloud) -> None:
     subnet = cloud.neutron.add("subnets", network_id="n", cidr="10.1.0.0/24")
     cloud.neutron.attach(ours["id"], subnet["id"])
     cloud.write()
-    assert cloud.openstack("leave").exit_code == 0
+    left = cloud.openstack("leave")
+    assert left.exit_code == 0
+    assert 'router "new" stays: something is attached to it' in left.stderr
     assert ours["id"] in cloud.neutron.objects["routers"]
 
 

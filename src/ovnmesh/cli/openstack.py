@@ -34,7 +34,7 @@ app = typer.Typer(
     help="Join the mesh with routers of an OpenStack cloud, and leave it.",
 )
 
-SiteFileArgument = Annotated[Path, typer.Argument(metavar="[FILE]", help="The site file.")]
+SiteFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The site file.")]
 Nb = Annotated[str, typer.Option(envvar="OVN_NB_DB", help="Northbound database of Neutron.")]
 Sb = Annotated[str, typer.Option(envvar="OVN_SB_DB", help="Southbound database of Neutron.")]
 DryRun = Annotated[
@@ -146,7 +146,7 @@ def leave(
     from ovnmesh.cli.openstack_changes import Leaving, apply_changes
 
     leaving = Leaving(file)
-    clean = True
+    clean, kept = True, list[str]()
     with output.progress("leave") as step:
         access = SiteAccess(leaving.az_name, nb, sb, openstack=file)
         try:
@@ -158,10 +158,12 @@ def leave(
             # Neutron comes last: that it does not answer must not keep a site in the mesh.
             changes = replace(changes, api=leaving.ask(step))
             if not dry_run:
-                apply_changes(leaving.api, changes, step)
+                kept = apply_changes(leaving.api, changes, step)
         finally:
             leaving.close()
     _show(changes, form, dry_run)
+    for said in kept:
+        output.stderr().print(said)
     if not dry_run:
         tell_left(leaving.az_name, clean)
 
@@ -232,7 +234,7 @@ def _show(changes: "Changes", form: Output, dry_run: bool) -> None:
     title = "Changes (none made)" if dry_run else "Changes"
     lines = changes.lines()
     if not lines:
-        output.stderr().print("nothing to change")
+        output.stderr().print("nothing to change in Neutron and in the file")
     else:
         output.table(title, ("WHERE", "WHAT"), lines)
     for finding in changes.findings:

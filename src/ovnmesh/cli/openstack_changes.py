@@ -37,10 +37,17 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ApiChange:
-    """One change in Neutron: what it is, and how it is made."""
+    """One change in Neutron.
+
+    Attributes:
+        what: what it is.
+        make: makes it; False if that is not possible.
+        otherwise: what to say then.
+    """
 
     what: str
-    make: Callable[[Api], object]
+    make: Callable[[Api], bool | None]
+    otherwise: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +83,21 @@ class Changes:
         }
 
 
-def apply_changes(api: Api, changes: Changes, step: Step) -> None:
+def apply_changes(api: Api, changes: Changes, step: Step) -> list[str]:
     """Make the changes in Neutron.
+
+    Returns:
+        What could not be made, and why.
 
     Raises:
         ProviderError: Neutron refuses; what was done before stays, and may be done again.
     """
+    left: list[str] = []
     for change in changes.api:
         step(change.what)
-        change.make(api)
+        if change.make(api) is False:
+            left.append(change.otherwise)
+    return left
 
 
 class Joining:
@@ -261,6 +274,7 @@ class Leaving:
             ApiChange(
                 f"delete router {quote(name)} ({router}), unless something is attached to it",
                 partial(objects.delete_router, router=router),
+                f"router {quote(name)} stays: something is attached to it",
             )
             for router, name in objects.read_own_routers(self.api, own)
         )
