@@ -157,12 +157,15 @@ class SiteUnderTest:
         self.controllers.append((made, thread))
         return made
 
-    def stop(self) -> None:
+    def stop_controllers(self) -> None:
         for controller, thread in self.controllers:
             controller.stop()
             thread.join(10)
             assert not thread.is_alive()
         self.controllers.clear()
+
+    def stop(self) -> None:
+        self.stop_controllers()
         if self.northd is not None:
             self.northd.terminate()
             self.northd.wait()

@@ -1,11 +1,14 @@
 """The OpenStack provider against a fake Neutron: the contract, and what only an API can do."""
 
+import re
 import threading
 import time
 from ipaddress import ip_network
 
 import openstack.config
 import pytest
+from keystoneauth1 import exceptions as keystone
+from openstack import exceptions as sdk
 from openstack.connection import Connection
 from provider_contract import CONFIG, ProviderContract, config_with, subnet, watching
 
@@ -388,3 +391,19 @@ def test_an_unreadable_site_file_is_an_error(tmp_path):
     thread.join(5)
     with pytest.raises(ProviderError, match="expected a file that can be read"):
         found.read()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (keystone.Unauthorized(), r"refused \(401\)"),
+        (keystone.SSLError("to https://api:5000/v3: x"), "https://api:5000 has a certificate"),
+        (keystone.ConnectTimeout("https://api:5000/v3"), "does not answer in time"),
+        (keystone.EndpointNotFound(), "no network service that fits; expected one, in the region"),
+        (keystone.MissingRequiredOptions([]), "expected a whole entry"),
+        (keystone.ServiceUnavailable(), "HTTP status 503"),
+        (sdk.ForbiddenException("no", http_status=403), "expected the role reader"),
+    ],
+)
+def test_every_refusal_has_its_words(error, said):
+    assert re.search(said, api.explain(error))

@@ -57,6 +57,11 @@ def leave(
         if (source := access.config or access.openstack) is not None and _disable(source):
             step("enable-ic set to false")
         clean = leave_site(access, force, step)
+    tell_left(site, clean)
+
+
+def tell_left(site: str, clean: bool) -> None:
+    """Say that a site has left, and what is still to be done if its mesh was not cleaned."""
     if clean:
         output.stderr().print(f"{site} has left; its databases are as before it joined")
     else:

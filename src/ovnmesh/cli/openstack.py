@@ -6,6 +6,7 @@ Called by `cli.main`. What is to be done comes from `providers.openstack`, `plan
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ import typer
 from ovnmesh import ovn_keys as keys
 from ovnmesh.checks.overview import overview
 from ovnmesh.cli import output
-from ovnmesh.cli.change import leave_site
+from ovnmesh.cli.change import leave_site, tell_left
 from ovnmesh.cli.files import replace_file, set_enabled
 from ovnmesh.cli.output import Output
 from ovnmesh.cli.session import Session
@@ -33,7 +34,7 @@ app = typer.Typer(
     help="Join the mesh with routers of an OpenStack cloud, and leave it.",
 )
 
-SiteFileArgument = Annotated[Path, typer.Argument(metavar="[FILE]", help="The site file.")]
+SiteFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The site file.")]
 Nb = Annotated[str, typer.Option(envvar="OVN_NB_DB", help="Northbound database of Neutron.")]
 Sb = Annotated[str, typer.Option(envvar="OVN_SB_DB", help="Southbound database of Neutron.")]
 DryRun = Annotated[
@@ -145,20 +146,26 @@ def leave(
     from ovnmesh.cli.openstack_changes import Leaving, apply_changes
 
     leaving = Leaving(file)
+    clean, kept = True, list[str]()
     with output.progress("leave") as step:
         access = SiteAccess(leaving.az_name, nb, sb, openstack=file)
         try:
             with Session(access) as session:
-                changes = leaving.plan(session, dry_run, step)
+                changes = leaving.plan(session, dry_run)
             if not dry_run:
                 replace_if_new(file, leaving.text)
-                leave_site(access, force, step)
-                apply_changes(leaving.api, changes, step)
+                clean = leave_site(access, force, step)
+            # Neutron comes last: that it does not answer must not keep a site in the mesh.
+            changes = replace(changes, api=leaving.ask(step))
+            if not dry_run:
+                kept = apply_changes(leaving.api, changes, step)
         finally:
             leaving.close()
     _show(changes, form, dry_run)
+    for said in kept:
+        output.stderr().print(said)
     if not dry_run:
-        output.stderr().print(f"{leaving.az_name} has left; its databases are as before it joined")
+        tell_left(leaving.az_name, clean)
 
 
 def replace_if_new(path: Path, text: str) -> None:
@@ -227,7 +234,7 @@ def _show(changes: "Changes", form: Output, dry_run: bool) -> None:
     title = "Changes (none made)" if dry_run else "Changes"
     lines = changes.lines()
     if not lines:
-        output.stderr().print("nothing to change")
+        output.stderr().print("nothing to change in Neutron and in the file")
     else:
         output.table(title, ("WHERE", "WHAT"), lines)
     for finding in changes.findings:

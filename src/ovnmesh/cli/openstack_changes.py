@@ -37,10 +37,17 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class ApiChange:
-    """One change in Neutron: what it is, and how it is made."""
+    """One change in Neutron.
+
+    Attributes:
+        what: what it is.
+        make: makes it; False if that is not possible.
+        otherwise: what to say then.
+    """
 
     what: str
-    make: Callable[[Api], object]
+    make: Callable[[Api], bool | None]
+    otherwise: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +83,21 @@ class Changes:
         }
 
 
-def apply_changes(api: Api, changes: Changes, step: Step) -> None:
+def apply_changes(api: Api, changes: Changes, step: Step) -> list[str]:
     """Make the changes in Neutron.
+
+    Returns:
+        What could not be made, and why.
 
     Raises:
         ProviderError: Neutron refuses; what was done before stays, and may be done again.
     """
+    left: list[str] = []
     for change in changes.api:
         step(change.what)
-        change.make(api)
+        if change.make(api) is False:
+            left.append(change.otherwise)
+    return left
 
 
 class Joining:
@@ -234,33 +247,37 @@ class Leaving:
         """Disconnect from the cloud."""
         self.api.close()
 
-    def plan(self, session: Session, rows: bool, step: Step) -> Changes:
-        """Everything that leaving changes.
+    def plan(self, session: Session, rows: bool) -> Changes:
+        """What leaving changes here.
 
         Args:
             session: the site's databases.
             rows: also say what the controller will do.
-            step: told what is being done.
+        """
+        if not rows:
+            return Changes(file=self._file)
+        plan = plan_leave(session.observe(), patience_over=True)
+        return Changes((), self._file, plan.batches, plan.findings)
+
+    def ask(self, step: Step) -> tuple[ApiChange, ...]:
+        """What join has made in Neutron and is still there.
 
         Raises:
             ProviderError: Neutron cannot be asked.
         """
-        api: list[ApiChange] = []
-        if self.api.cloud:
-            step(f"asking cloud {self.api.cloud}")
-            own = mark(self.az_name)
-            api += [_removal(rule) for rule in objects.read_own_rules(self.api, own)]
-            api += [
-                ApiChange(
-                    f"delete router {quote(name)} ({router}), unless something is attached to it",
-                    partial(objects.delete_router, router=router),
-                )
-                for router, name in objects.read_own_routers(self.api, own)
-            ]
-        if not rows:
-            return Changes(tuple(api), self._file)
-        plan = plan_leave(session.observe(), patience_over=True)
-        return Changes(tuple(api), self._file, plan.batches, plan.findings)
+        if not self.api.cloud:
+            return ()
+        step(f"asking cloud {self.api.cloud}")
+        own = mark(self.az_name)
+        rules = tuple(_removal(rule) for rule in objects.read_own_rules(self.api, own))
+        return rules + tuple(
+            ApiChange(
+                f"delete router {quote(name)} ({router}), unless something is attached to it",
+                partial(objects.delete_router, router=router),
+                f"router {quote(name)} stays: something is attached to it",
+            )
+            for router, name in objects.read_own_routers(self.api, own)
+        )
 
 
 def mesh_prefixes(observed: Observed, az_name: str) -> tuple[Prefix, ...]:

@@ -131,8 +131,8 @@ def _input_findings(
         _finding(
             "config-missing",
             "ovn-ic-config",
-            'the ConfigMap kube-system/ovn-ic-config is gone; expected enable-ic: "false" in it to '
-            "leave",
+            "the configuration is gone (ConfigMap kube-system/ovn-ic-config, or the site file); "
+            "expected enable-ic: false in it to leave",
             joined,
         ),
     )

@@ -32,6 +32,7 @@ from ovnmesh.plan.claims import (
 )
 from ovnmesh.plan.conflicts import Conflicts, resolve_conflicts
 from ovnmesh.plan.external import decide_external
+from ovnmesh.plan.families import uncarried
 from ovnmesh.plan.gateways import (
     Gateways,
     decide_gateways,
@@ -104,7 +105,8 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
     external = decide_external(desired, observed)
     conflicts = _conflicts(desired, observed, {**external.denied, **manual})
     deniable, manual_findings = split_manual(observed, manual)
-    denied = _denied(desired, observed, conflicts, (*external.denied, *deniable))
+    foreign = uncarried(endpoints, observed)
+    denied = _denied(desired, observed, conflicts, (*external.denied, *deniable, *foreign))
     gateways = decide_gateways(desired, observed, ages)
     capabilities = nb.capabilities
     batches = [
@@ -154,7 +156,7 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
             *external.findings,
             *(check_mtu(gateways.marked, observed) if desired.gateways.mtu_bytes is None else ()),
             *(manual_findings if desired.auto_route else ()),
-            *check_deny_list([p for p in denied if p not in LINK_LOCAL], capabilities),
+            *check_deny_list([p for p in denied if p not in (*LINK_LOCAL, *foreign)], capabilities),
         ),
         pause_ovn_ic=renames(desired.az_name, observed) or storming(observed),
         waiting=tuple(

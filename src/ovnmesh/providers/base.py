@@ -1,6 +1,6 @@
 """What a source of configuration must offer, whatever cloud it is.
 
-Implemented by `manifests` (YAML files); later by the Kubernetes API and OpenStack. Called by the
+Implemented by `manifests` (YAML files), `kubernetes` and `openstack`. Called by the
 controller. Must not know OVN, must not decide anything: it reads and reports, and says "look
 again" when something may have changed. Every implementation passes the contract in
 tests/unit/provider_contract.py.

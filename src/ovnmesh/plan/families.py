@@ -1,0 +1,36 @@
+"""Networks of an address family that no transit switch carries.
+
+Called by `plan.site`. ovn-ic 23.03 advertises them all the same, by way of its port's link-local
+address, takes that for a mistake, deletes the row and inserts it again, some thousand times a
+second (ovn-ic.c: get_nexthop_from_lport_addresses, add_to_routes_learned; measured: 20 MB of IC-SB
+a minute). So they are denied. Must not decide anything about families that are carried.
+"""
+
+from collections.abc import Iterable
+
+from ovnmesh.model.observed import Observed
+from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
+
+
+def uncarried(switches: Iterable[str], observed: Observed) -> tuple[Prefix, ...]:
+    """Own networks that nobody could reach by way of the transit switches in use.
+
+    Args:
+        switches: the transit switches that the site uses; without any, nothing is uncarried.
+        observed: the site and the mesh.
+    """
+    used = [observed.ic.transit_switches[ts] for ts in switches]
+    subnets = [try_parse_prefix(text) for switch in used for text in switch.subnets]
+    carried = {subnet.version for subnet in subnets if subnet is not None}
+    if not carried:
+        return ()
+    nb = observed.nb
+    transit = {port.uuid for port in nb.transit_lrps()}
+    own = [p for port in nb.router_ports if port.uuid not in transit for p in port.prefixes]
+    own += [
+        prefix
+        for route in nb.static_routes
+        if not route.learned and route.policy != "src-ip"
+        if (prefix := try_parse_prefix(route.prefix)) is not None and prefix.length
+    ]
+    return tuple(sorted({p for p in own if p.version not in carried and not is_link_local(p)}))
