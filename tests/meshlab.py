@@ -93,7 +93,8 @@ class MeshLab:
 
     def __init__(self, runner: LabRunner) -> None:
         self.runner = runner
-        self.names = [site.name for site in runner.lab.sites]
+        # OpenStack sites are configured otherwise.
+        self.names = [site.name for site in runner.lab.sites if site.openstack is None]
         self.first = {site: self._read_config(site) for site in self.names}
         self._current = dict(self.first)
 
@@ -354,7 +355,10 @@ class MeshLab:
         A control train runs inside each site between two nodes that no change touches.
         """
         watched = pairs or (("az1/pod1", "az2/pod2"), ("az2/pod0", "az1/pod0"))
-        control = [(f"{site.name}/pod1", f"{site.name}/pod0") for site in self.runner.lab.sites]
+        control = [
+            (f"{site.name}/{site.pods[1].name}", f"{site.name}/{site.pods[0].name}")
+            for site in self.runner.lab.sites
+        ]
         stalls = self.stalls()
         with self.trains(*watched, *control) as results:
             yield
