@@ -1,0 +1,231 @@
+"""What a real Neutron does to its own rows, and to ours: nothing is lost, nothing is left behind.
+
+One Kubernetes-shaped site and one OpenStack site, in one mesh. Changes go through Neutron's API or
+its own tools; ping trains run over them, and our rows are compared before and after.
+"""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from meshlab import MeshLab, eventually, lossless_test, steady
+from ovnmesh.host.process import wait_until
+from ovnmesh.lab import teardown
+from ovnmesh.lab.openstack import neutron
+from ovnmesh.lab.runner import LabRunner
+from ovnmesh.lab.spec import uniform_spec, with_openstack
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces"),
+    # The first of all may have to install Neutron.
+    pytest.mark.timeout(1200),
+    lossless_test,
+]
+
+INTO, OUT = ("az1/pod0", "os1/vm-1"), ("os1/vm-0", "az1/pod1")
+#: What only rows of ours and of ovn-ic have.
+OURS = re.compile(r"ovnmesh|ic-learned-route|interconn-ts|router0-ts|ts-router0")
+#: What a learned route may at most be there for, before northd and ovn-ic have settled.
+STORM = 20
+
+
+class Mesh(MeshLab):
+    """The lab, with one connection to Neutron."""
+
+    def __init__(self, runner: LabRunner, connection: Any) -> None:
+        super().__init__(runner)
+        self.connection = connection
+        self.site = runner.lab.site("os1")
+
+    @property
+    def network(self) -> Any:
+        return self.connection.network
+
+    def router(self) -> Any:
+        return self.network.find_router("router0", ignore_missing=False)
+
+    def public(self) -> Any:
+        return self.network.find_network("public", ignore_missing=False)
+
+    def our_rows(self) -> list[str]:
+        """Our rows in Neutron's northbound database, with their UUIDs."""
+        return [
+            row
+            for row in self.dump("os1")
+            if OURS.search(row) and "neutron:" not in row and not row.startswith("Datapath")
+        ]
+
+    def learned_routes(self, site: str) -> int:
+        """Number of learned routes a site has, duplicates included."""
+        words = ("--bare", "--columns=_uuid", "find", "Logical_Router_Static_Route")
+        return len(self.nbctl(site, *words, "external_ids:ic-learned-route!=''").split())
+
+    def joined(self) -> bool:
+        return all(self.status(s) == {"state": "joined", "findings": []} for s in ("az1", "os1"))
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """What happens inside costs neither a packet nor a row of ours."""
+        before = self.our_rows()
+        assert {"Logical_Router_Port", "Gateway_Chassis"} <= {row.split()[0] for row in before}
+        with self.lossless(INTO, OUT):
+            yield
+        eventually(lambda: self.our_rows() == before, 15, lambda: self._changes(before))
+        assert self.status("os1")["state"] == "joined"
+
+    def _changes(self, before: list[str]) -> str:
+        now = self.our_rows()
+        return f"gone: {set(before) - set(now)}; new: {set(now) - set(before)}"
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    directory = tmp_path_factory.mktemp("coexistence")
+    spec = with_openstack(uniform_spec(sites=1, nodes=2), ["os1"], keystone=False)
+    try:
+        runner = LabRunner.up(spec, directory)
+        from ovnmesh.lab.openstack import objects
+
+        with objects.connect(runner.lab.site("os1")) as connection:
+            objects.allow_ingress(connection, runner.lab.site("az1").ovn_default.cidrs)
+            mesh = Mesh(runner, connection)
+            eventually(mesh.joined, 30)
+            for one, other in (INTO, OUT):
+                eventually(lambda: mesh.ping(one, other, 2).lost == 0, 30)  # noqa: B023
+            yield mesh
+    finally:
+        teardown.down(directory)
+
+
+@steady
+def test_updates_of_the_router(mesh: Mesh) -> None:
+    with mesh.undisturbed():
+        mesh.network.update_router(mesh.router(), description="changed")
+        mesh.network.update_router(mesh.router(), description="")
+
+
+@steady
+def test_the_gateway_of_the_router_is_taken_away_and_set_again(mesh: Mesh) -> None:
+    assert mesh.ping("os1/vm-0", "outside", 3).lost == 0
+    with mesh.undisturbed():
+        mesh.network.update_router(mesh.router(), external_gateway_info={})
+        assert mesh.ping("os1/vm-0", "outside", 2).received == 0
+        mesh.network.update_router(
+            mesh.router(), external_gateway_info={"network_id": mesh.public().id}
+        )
+        eventually(lambda: mesh.ping("os1/vm-0", "outside", 2).lost == 0)
+
+
+@steady
+def test_a_floating_ip_comes_and_goes(mesh: Mesh) -> None:
+    port = mesh.network.find_port("vm-1", ignore_missing=False)
+    with mesh.undisturbed():
+        floating = mesh.network.create_ip(floating_network_id=mesh.public().id, port_id=port.id)
+        eventually(lambda: mesh.ping("os1/vm-1", "outside", 2).lost == 0)
+        mesh.network.delete_ip(floating)
+
+
+@steady
+def test_another_subnet_comes_and_goes(mesh: Mesh) -> None:
+    with mesh.undisturbed():
+        network = mesh.network.create_network(name="more")
+        subnet = mesh.network.create_subnet(
+            network_id=network.id, ip_version=4, cidr="10.201.7.0/24"
+        )
+        mesh.network.add_interface_to_router(mesh.router(), subnet=subnet)
+        eventually(lambda: "10.201.7.0/24" in mesh.routes("az1"))
+        mesh.network.remove_interface_from_router(mesh.router(), subnet=subnet)
+        eventually(lambda: "10.201.7.0/24" not in mesh.routes("az1"))
+        mesh.network.delete_network(network)
+
+
+@steady
+def test_repair_by_neutron_ovn_db_sync_util(mesh: Mesh) -> None:
+    with mesh.undisturbed():
+        neutron.repair(mesh.site)
+
+
+@steady
+def test_neutron_and_its_maintenance_worker_restart(mesh: Mesh) -> None:
+    with mesh.undisturbed():
+        mesh.runner.fault_kill("os1", "neutron")
+        worker = neutron.start_maintenance_worker(mesh.site)
+        try:
+            mesh.runner.fault_kill("os1", "neutron", heal=True)
+            log = (
+                mesh.site.require_openstack().directory
+                / "neutron"
+                / (f"{neutron.MAINTENANCE_WORKER}.log")
+            )
+            # They run once at the start, in alphabetical order, and every ten minutes.
+            last = "OVN maintenance task update_router_distributed_flag finished"
+            wait_until(lambda: last in log.read_text(), f"{last}; see {log}", 120, 0.5)
+            assert "task check_for_inconsistencies finished" in log.read_text()
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            worker.wait(30)
+
+
+def test_a_disabled_router_is_taken_off_without_a_storm_of_routes(mesh: Mesh) -> None:
+    before = mesh.our_rows()
+    counts = {site: mesh.learned_routes(site) for site in ("az1", "os1")}
+    mesh.network.update_router(mesh.router(), is_admin_state_up=False)
+    eventually(lambda: mesh.ping(*INTO, 2).received == 0)
+    eventually(lambda: "192.168.1.0/24" not in mesh.routes("az1"))
+    assert all(mesh.learned_routes(site) < STORM for site in counts)
+    mesh.network.update_router(mesh.router(), is_admin_state_up=True)
+    eventually(mesh.joined, 30, lambda: mesh.status("os1"))
+    eventually(lambda: mesh.ping(*INTO, 2).lost == 0, 30)
+    eventually(lambda: {site: mesh.learned_routes(site) for site in counts} == counts)
+    assert len(mesh.our_rows()) == len(before)
+
+
+def test_a_deleted_router_leaves_nothing_and_its_successor_joins(mesh: Mesh) -> None:
+    old = mesh.router()
+    subnet = mesh.network.find_subnet("provider-v4", ignore_missing=False)
+    mesh.network.update_router(old, external_gateway_info={})
+    mesh.network.remove_interface_from_router(old, subnet=subnet)
+    mesh.network.delete_router(old)
+    eventually(lambda: "lsp-ts-router0" not in mesh.nbctl("os1", "show", "ts"))
+    eventually(lambda: "192.168.1.0/24" not in mesh.routes("az1"))
+    assert all(mesh.learned_routes(site) < STORM for site in ("az1", "os1"))
+    assert mesh.codes("os1")
+    new = mesh.network.create_router(
+        name="router0", external_gateway_info={"network_id": mesh.public().id}
+    )
+    mesh.network.add_interface_to_router(new, subnet=subnet)
+    eventually(mesh.joined, 60, lambda: mesh.status("os1"))
+    for one, other in (INTO, OUT):
+        eventually(lambda: mesh.ping(one, other, 2).lost == 0, 30)  # noqa: B023
+    assert mesh.learned_routes("os1") == 2
+
+
+def test_the_record_of_the_site_names_its_router(mesh: Mesh) -> None:
+    raw = mesh.nbctl("os1", "get", "NB_Global", ".", "external_ids:ovnmesh-site")
+    record = json.loads(json.loads(raw))
+    assert record["routers"] == [[f"neutron-{mesh.router().id}", "router0"]]
+    assert record["local"] == ["192.168.1.0/24"]
+
+
+def test_leaving_removes_all_of_ours_and_nothing_of_neutron_s(mesh: Mesh) -> None:
+    theirs = [row for row in mesh.dump("os1") if "neutron:" in row and "lrp-" not in row]
+    file = mesh.site.require_openstack().site_file
+    document = file.read_text().replace("enable-ic: true", "enable-ic: false")
+    new = file.with_name(".new")
+    new.write_text(document)
+    new.rename(file)
+    eventually(lambda: mesh.status("os1")["state"] == "idle", 30, lambda: mesh.status("os1"))
+    eventually(lambda: not mesh.learned_routes("os1"))
+    left = [row for row in mesh.our_rows() if not row.startswith(("NB_Global", "SB_Global"))]
+    assert left == []
+    stay = {row for row in theirs if row.startswith(("Logical_Switch", "NAT", "ACL"))}
+    assert stay <= set(mesh.dump("os1"))
+    repaired = neutron.repair(mesh.site)
+    assert "ERROR" not in repaired
