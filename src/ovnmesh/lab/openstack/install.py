@@ -143,7 +143,7 @@ def _ensure_packages(venv: Path, name: str, progress: Progress) -> None:
     if name == NEUTRON:
         for left in venv.parent.glob(f"{venv.name}.*"):
             left.unlink()
-        progress("making a virtual environment for Neutron 29 (some 2 minutes, 350 MB, once)")
+        progress("making a virtual environment for Neutron 29 (some 2 minutes, 220 MB, once)")
         shutil.rmtree(venv, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(venv)], "make a virtual environment")
     else:
