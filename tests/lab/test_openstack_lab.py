@@ -21,7 +21,6 @@ from ovnmesh.host import netns
 from ovnmesh.host.process import command_line, in_netns
 from ovnmesh.lab import teardown
 from ovnmesh.lab.layout import prefix_of
-from ovnmesh.lab.openstack import neutron
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import uniform_spec, with_openstack
 
@@ -152,18 +151,6 @@ def test_neutron_dies_and_comes_back(lab: LabRunner) -> None:
     assert_lossless(lab, "os1/vm-0", "os1/vm-1")
     invoke(lab, "fault", "kill", "os1", "neutron", "--heal")
     assert answer() == 200
-
-
-def test_repair_finds_nothing_to_repair(lab: LabRunner) -> None:
-    site = lab.lab.site("os1")
-    before = invoke_nbctl(lab)
-    neutron.repair(site)
-    assert invoke_nbctl(lab) == before
-
-
-def invoke_nbctl(lab: LabRunner) -> list[str]:
-    nb = lab.connections("os1")["nb"]
-    return sorted(subprocess.check_output(["ovn-nbctl", f"--db={nb}", "show"], text=True).split())
 
 
 def test_down_leaves_nothing(lab: LabRunner) -> None:
