@@ -316,8 +316,8 @@ def fault_kill(
         str,
         typer.Argument(
             help="Of a node: ovs-vswitchd, ovsdb-server, ovn-controller, agent; of a site: nb, sb, "
-            "ovn-northd, controller, ovn-ic, and with --kubernetes etcd, kube-apiserver, forward; "
-            "of ic: ic-db."
+            "ovn-northd, controller, ovn-ic, with --kubernetes etcd, kube-apiserver, forward, with "
+            "--openstack mariadb, neutron, keystone, forward; of ic: ic-db."
         ),
     ],
     heal: Heal = False,
