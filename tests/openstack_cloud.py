@@ -76,6 +76,15 @@ class CloudHarness:
             stop.set()
             watch.join(5)
 
+    def clean_up(self):
+        """Remove what was made in Neutron, but for networks."""
+        for port in list(self.neutron.ports(device_id=self.router.id)):
+            for fixed in port.fixed_ips:
+                subnet = fixed["subnet_id"]
+                self.neutron.remove_interface_from_router(self.router, subnet_id=subnet)
+                self.neutron.delete_subnet(subnet)
+        self.neutron.delete_router(self.router)
+
     def as_read(self, *subnets):
         """How Neutron shows Subnets: one for each network, on the router."""
         vpc = f"neutron-{self.router.id}"
