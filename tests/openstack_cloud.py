@@ -76,12 +76,13 @@ class CloudHarness:
             stop.set()
             watch.join(5)
 
-    def clear(self):
-        """Delete the router and what is on it: a project may have ten of them (quota_router)."""
+    def clean_up(self):
+        """Remove what was made in Neutron, but for networks."""
         for port in list(self.neutron.ports(device_id=self.router.id)):
-            (fixed,) = port.fixed_ips
-            self.neutron.remove_interface_from_router(self.router, subnet_id=fixed["subnet_id"])
-            self.neutron.delete_network(port.network_id)
+            for fixed in port.fixed_ips:
+                subnet = fixed["subnet_id"]
+                self.neutron.remove_interface_from_router(self.router, subnet_id=subnet)
+                self.neutron.delete_subnet(subnet)
         self.neutron.delete_router(self.router)
 
     def as_read(self, *subnets):

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from provider_contract import ProviderContract
+from provider_contract import CONFIG, ProviderContract, subnet, watching
 
 from openstack_cloud import CloudHarness
+from ovnmesh.controller.neutron_events import NeutronEvents
 from ovnmesh.errors import ProviderError
 from ovnmesh.lab import teardown
 from ovnmesh.lab.openstack import keystone, objects
@@ -153,26 +154,36 @@ def test_a_user_with_the_role_reader_is_enough(reader, lab) -> None:
     wait_for(lambda: reader.subnets() == [CIDR], 20, reader.error)
 
 
-class TestContractWithARealNeutron(ProviderContract):
+class TestRealNeutronContract(ProviderContract):
+    # Longer than two readings are apart.
     quiet_s = 1.5
     document = "os1.yaml"
 
     @pytest.fixture
     def harness(self, lab, tmp_path, monkeypatch):
-        monkeypatch.setattr(provider_module, "POLL_S", 0.5)
-        monkeypatch.setattr(provider_module, "FIRST_BACKOFF_S", 0.2)
+        # An API that goes is noticed by asking: NB is still there.
+        monkeypatch.setattr(provider_module, "POLL_S", 1.0)
         monkeypatch.setattr(provider_module, "LAST_BACKOFF_S", 1.0)
         site = lab.lab.site("os1")
         with objects.connect(site) as connection:
-            cloud = site.require_openstack().clouds_yaml
-            made = CloudHarness(tmp_path, connection.network, cloud, cloud="os1")
+            clouds = site.require_openstack().clouds_yaml
+            events = NeutronEvents(site.nb)
+            made = CloudHarness(tmp_path, connection.network, clouds, "os1", events)
             made.take_away = lambda: lab.fault_kill("os1", "neutron")
             made.bring_back = lambda: lab.fault_kill("os1", "neutron", heal=True)
             yield made
-            made.clear()
+            made.clean_up()
 
     def read(self, harness):
         return harness.read()
 
     def as_read(self, harness, *subnets):
         return harness.as_read(*subnets)
+
+    def test_rows_that_neutron_writes_are_events(self, harness, monkeypatch):
+        monkeypatch.setattr(provider_module, "POLL_S", 600.0)
+        harness.put(CONFIG)
+        with watching(harness.provider, self.quiet_s) as watcher:
+            harness.put(subnet("s1", "10.16.0.0/16"))
+            assert watcher.wait_for(1)
+            assert [each.name for each in harness.provider.read().subnets] == ["s1"]

@@ -194,9 +194,9 @@ def test_command_line_in_the_pod_understands_what_it_gets(plugin: Plugin) -> Non
     done = plugin.run("routes", "--help")
     assert done.returncode == 0
     assert "Show what a site advertises" in done.stdout
-    unknown = plugin.run("diagnose")
+    unknown = plugin.run("heal")
     assert unknown.returncode == 2
-    assert "No such command 'diagnose'" in unknown.stderr
+    assert "No such command 'heal'" in unknown.stderr
 
 
 def leaves(command, *words: str):

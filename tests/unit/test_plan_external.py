@@ -15,7 +15,11 @@ OUTER = "ovn-cluster-ovn-external"
 
 @pytest.fixture
 def site() -> Site:
-    return Site(Mesh())
+    return dual_stack()
+
+
+def dual_stack(**more: str) -> Site:
+    return Site(Mesh(subnets=("169.254.{n}.0/24,fd00:a9fe:{n}::/112",)), **more)  # type: ignore[arg-type]
 
 
 def wish(az: str = "az1", **changes: object) -> Desired:
@@ -108,7 +112,7 @@ def test_an_ipv6_network_is_denied_where_that_does_not_deny_all_ipv6(site: Site)
     assert "172.31.1.0/24" in denied(site)
     assert "fd00:172::/112" not in denied(site)
     assert codes(site) == ["external-network-advertised"]
-    new = Site(Mesh(), version="23.03.3-1")
+    new = dual_stack(version="23.03.3-1")
     external_port(new, "172.31.1.2/24", "fd00:172::2/112")
     new.settle(wish())
     assert {"172.31.1.0/24", "fd00:172::/112"} <= set(denied(new))

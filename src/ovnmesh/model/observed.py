@@ -303,8 +303,12 @@ class Northbound:
         return next((port for name in names if (port := self.lrp_by_name(name)) is not None), None)
 
     def transit_lrps(self) -> tuple[RouterPort, ...]:
-        """All ports tagged ours."""
-        return tuple(p for p in self.router_ports if p.external_ids.get(keys.OWNER) == self.site_id)
+        """All ports on transit switches that are tagged ours."""
+        return tuple(
+            port
+            for port in self.router_ports
+            if port.transit_switch and port.external_ids.get(keys.OWNER) == self.site_id
+        )
 
     def waiting_lsps(self) -> tuple[SwitchPort, ...]:
         """Switch ports tagged ours that have no router port yet."""

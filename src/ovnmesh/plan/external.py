@@ -7,7 +7,7 @@ gateway ports, and OVN then wants to be told to which of them a NAT rule belongs
 gateway_port); rows of others are never written here, a finding names the command. See docs/nat.md.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
@@ -30,19 +30,22 @@ class External:
     findings: tuple[Finding, ...]
 
 
-def decide_external(desired: Desired, observed: Observed) -> External:
+def decide_external(
+    desired: Desired, observed: Observed, withheld: Collection[Prefix] = ()
+) -> External:
     """Find the external networks of a site, and the NAT that suffers from our port.
 
     Args:
         desired: the wish.
         observed: the site and the mesh.
+        withheld: networks that are denied anyway.
     """
     ports = external_ports(desired, observed)
     found = {
         prefix: f"external network of router port {port.name}"
         for port in ports
         for prefix in port.prefixes
-        if not is_link_local(prefix)
+        if not is_link_local(prefix) and prefix not in withheld
     }
     kept = _undeniable(found, desired, observed) if desired.auto_route else {}
     return External(

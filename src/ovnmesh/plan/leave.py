@@ -88,7 +88,7 @@ def _disconnect(observed: Observed) -> tuple[Operation, ...]:
     operations: list[Operation] = [delete_route(route) for route in nb.learned_routes]
     for ts in sorted(nb.served_switches()):
         operations += plan_port_removal(nb, ts)
-    operations += (*plan_bfd_removal(nb), *plan_guard_removal(nb.router_ports))
+    operations += (*plan_bfd_removal(nb), *plan_guard_removal(nb))
     operations += [Delete("Logical_Switch", switch.uuid) for switch in nb.switches.values()]
     operations += (
         merge("NB_Global", nb.global_uuid, "options", nb.options, {keys.GATEWAYS: ""})

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired
-from ovnmesh.model.observed import LogicalRouter, Observed, RouterPort
+from ovnmesh.model.observed import LogicalRouter, Northbound, Observed, RouterPort
 from ovnmesh.plan.external import external_ports, transit_ports
 from ovnmesh.plan.operations import Delete, Insert, Named, Operation, Parent, Uuid, symbol
 
@@ -33,11 +33,11 @@ def plan_nat_guard(
     """
     operations: list[Operation] = []
     for router in observed.nb.routers:
-        guards = _guards(port for port in observed.nb.router_ports if port.router == router.uuid)
+        guards = [port for port in _guards(observed.nb) if port.router == router.uuid]
         if not _needed(router, desired, observed):
-            operations += plan_guard_removal(guards)
+            operations += map(_delete, guards)
         elif not guards and marked:
-            operations += _make(router, marked[0])
+            operations += _make(router, marked[0], observed.nb.site_id)
     return tuple(operations)
 
 
@@ -53,14 +53,19 @@ def _needed(router: LogicalRouter, desired: Desired, observed: Observed) -> bool
     )
 
 
-def _make(router: LogicalRouter, chassis: str) -> tuple[Operation, ...]:
+def _make(router: LogicalRouter, chassis: str, site_id: str) -> tuple[Operation, ...]:
     label = router.wish.label
     name = f"{keys.NAT_GUARD}-{label}" if label else keys.NAT_GUARD
     port = Named(symbol(name))
     return (
         Insert(
             "Logical_Router_Port",
-            {"name": name, "mac": MAC, "networks": frozenset({NETWORK}), "external_ids": {}},
+            {
+                "name": name,
+                "mac": MAC,
+                "networks": frozenset({NETWORK}),
+                "external_ids": {keys.OWNER: site_id},
+            },
             port.name,
             Parent("Logical_Router", Uuid(router.uuid), "ports"),
         ),
@@ -77,17 +82,19 @@ def _make(router: LogicalRouter, chassis: str) -> tuple[Operation, ...]:
     )
 
 
-def plan_guard_removal(ports: Iterable[RouterPort]) -> tuple[Operation, ...]:
-    """Remove those of some ports that are guards."""
+def plan_guard_removal(nb: Northbound) -> tuple[Operation, ...]:
+    """Remove all guards."""
+    return tuple(map(_delete, _guards(nb)))
+
+
+def _delete(port: RouterPort) -> Delete:
+    parent = Parent("Logical_Router", Uuid(port.router), "ports")
+    return Delete("Logical_Router_Port", port.uuid, parent)
+
+
+def _guards(nb: Northbound) -> tuple[RouterPort, ...]:
     return tuple(
-        Delete(
-            "Logical_Router_Port",
-            port.uuid,
-            Parent("Logical_Router", Uuid(port.router), "ports"),
-        )
-        for port in _guards(ports)
+        port
+        for port in nb.router_ports
+        if port.name.startswith(keys.NAT_GUARD) and port.external_ids.get(keys.OWNER) == nb.site_id
     )
-
-
-def _guards(ports: Iterable[RouterPort]) -> tuple[RouterPort, ...]:
-    return tuple(port for port in ports if port.name.startswith(keys.NAT_GUARD))

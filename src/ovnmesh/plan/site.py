@@ -6,7 +6,7 @@ databases: claims first (they can be lost to a rival), then what others see, the
 Must not do I/O; must not touch rows that are not ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -102,10 +102,10 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
     stages = decide_stages(desired.az_name, observed, attachments.routers, ages)
     endpoints, address_findings = _endpoints(desired, observed, attachments, stages)
     manual = manual_routes(observed)
-    external = decide_external(desired, observed)
-    conflicts = _conflicts(desired, observed, {**external.denied, **manual})
-    deniable, manual_findings = split_manual(observed, manual)
     foreign = uncarried(endpoints, observed)
+    external = decide_external(desired, observed, foreign)
+    conflicts = _conflicts(desired, observed, (*external.denied, *manual, *foreign))
+    deniable, manual_findings = split_manual(observed, manual)
     denied = _denied(desired, observed, conflicts, (*external.denied, *deniable, *foreign))
     gateways = decide_gateways(desired, observed, ages)
     capabilities = nb.capabilities
@@ -232,7 +232,7 @@ def _endpoints(
     return endpoints, tuple(findings)
 
 
-def _conflicts(desired: Desired, observed: Observed, withheld: Mapping[Prefix, str]) -> Conflicts:
+def _conflicts(desired: Desired, observed: Observed, withheld: Collection[Prefix]) -> Conflicts:
     if not desired.auto_route:
         return Conflicts({}, frozenset(), ())
     nb = observed.nb
