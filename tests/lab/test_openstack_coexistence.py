@@ -7,7 +7,6 @@ its own tools; ping trains run over them, and our rows are compared before and a
 import json
 import os
 import re
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +32,7 @@ pytestmark = [
 INTO, OUT = ("az1/pod0", "os1/vm-1"), ("os1/vm-0", "az1/pod1")
 #: What only rows of ours and of ovn-ic have.
 OURS = re.compile(r"ovnmesh|ic-learned-route|interconn-ts|router0-ts|ts-router0")
+OUR_OPTIONS = re.compile(r"ic-|bfd-|ovnmesh-")
 #: What a learned route may at most be there for, before northd and ovn-ic have settled.
 STORM = 20
 
@@ -58,7 +58,7 @@ class Mesh(OpenStackLab):
     def our_rows(self) -> list[str]:
         """Our rows in Neutron's northbound database, with their UUIDs."""
         return [
-            row
+            _without_their_options(row)
             for row in self.dump("os1")
             if OURS.search(row) and "neutron:" not in row and not row.startswith("Datapath")
         ]
@@ -76,6 +76,16 @@ class Mesh(OpenStackLab):
     def _changes(self, before: list[str]) -> str:
         now = self.our_rows()
         return f"gone: {set(before) - set(now)}; new: {set(now) - set(before)}"
+
+
+def _without_their_options(row: str) -> str:
+    """NB_Global's options are Neutron's as well: its maintenance sets some at its first round."""
+    table, _, text = row.partition(" ")
+    if table != "NB_Global":
+        return row
+    cells = json.loads(text)
+    cells["options"] = [pair for pair in cells["options"][1] if OUR_OPTIONS.match(pair[0])]
+    return f"{table} {json.dumps(cells, sort_keys=True)}"
 
 
 @pytest.fixture(scope="module")
@@ -143,23 +153,25 @@ def test_repair_by_neutron_ovn_db_sync_util(mesh: Mesh) -> None:
 
 @steady
 def test_neutron_and_its_maintenance_worker_restart(mesh: Mesh) -> None:
-    with mesh.undisturbed():
-        mesh.runner.fault_kill("os1", "neutron")
-        worker = neutron.start_maintenance_worker(mesh.site)
-        try:
+    worker = neutron.start_maintenance_worker(mesh.site)
+    folder = mesh.site.require_openstack().directory / "neutron"
+    log = folder / f"{neutron.MAINTENANCE_WORKER}.log"
+
+    def wait_for(text: str) -> None:
+        wait_until(lambda: text in log.read_text(), f"{text}; see {log}", 120, interval_s=0.5)
+
+    try:
+        wait_for("Idl for MaintenanceWorker")
+        with mesh.undisturbed():
+            mesh.runner.fault_kill("os1", "neutron")
             mesh.runner.fault_kill("os1", "neutron", heal=True)
-            log = (
-                mesh.site.require_openstack().directory
-                / "neutron"
-                / (f"{neutron.MAINTENANCE_WORKER}.log")
-            )
-            # They run once at the start, in alphabetical order, and every ten minutes.
-            last = "OVN maintenance task update_router_distributed_flag finished"
-            wait_until(lambda: last in log.read_text(), f"{last}; see {log}", 120, 0.5)
+            # All tasks run once at the start, in alphabetical order, and every ten minutes.
+            wait_for("OVN maintenance task update_router_distributed_flag finished")
             assert "task check_for_inconsistencies finished" in log.read_text()
-        finally:
-            worker.send_signal(signal.SIGTERM)
-            worker.wait(30)
+    finally:
+        worker.terminate()
+        worker.wait(30)
+        log.unlink()
 
 
 def test_a_disabled_router_is_taken_off_without_a_storm_of_routes(mesh: Mesh) -> None:
