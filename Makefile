@@ -16,9 +16,7 @@ demo: setup  ## two clusters and an OpenStack on this machine, and traffic betwe
 	@scripts/demo.sh
 
 test: setup  ## every check: lint, then unit, property, ovsdb and lab tests on real OVN
-	@$(MAKE) --no-print-directory lint
-	@ovnmesh lab install --keystone
-	pytest --timeout 300 --durations 15
+	@scripts/test.sh
 
 test-fast: setup  ## only the tests without namespaces
 	pytest tests/unit tests/property tests/ovsdb

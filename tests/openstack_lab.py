@@ -1,6 +1,5 @@
 """A running lab with OpenStack sites: their site files, their Neutron, who is connected."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,21 +16,25 @@ class OpenStackLab(MeshLab):
     def __init__(self, runner: Any) -> None:
         super().__init__(runner)
         self.clouds = [site.name for site in runner.lab.sites if site.openstack is not None]
+        self._connections = {each: objects.connect(runner.lab.site(each)) for each in self.clouds}
 
-    @contextmanager
-    def network(self, site: str) -> Iterator[Any]:
+    def api(self, site: str) -> Any:
         """Openstacksdk's network proxy of a site's Neutron."""
-        with objects.connect(self.runner.lab.site(site)) as connection:
-            yield connection.network
+        return self._connections[site].network
 
-    def router(self, site: str, name: str = "router0") -> str:
-        """OVN's name of a router."""
-        cloud = self.runner.lab.site(site).require_openstack()
-        return str(json.loads(cloud.routers_file.read_text())[name])
+    def close(self) -> None:
+        """Disconnect from the clouds."""
+        for connection in self._connections.values():
+            connection.close()
+
+    def router(self, site: str, name: str = "router0") -> Any:
+        """A router as Neutron has it now."""
+        return self.api(site).find_router(name, ignore_missing=False)
 
     def routes(self, site: str) -> str:
         """The routes of a site's router, of an OpenStack's first one."""
-        name = self.router(site) if site in self.clouds else "ovn-cluster"
+        known = site in self.clouds
+        name = f"neutron-{self.router(site).id}" if known else "ovn-cluster"
         return self.nbctl(site, "lr-route-list", name)
 
     def learned_routes(self, site: str) -> list[str]:
@@ -67,8 +70,7 @@ class OpenStackLab(MeshLab):
             if other.name != site
             for cidr in (*other.ovn_default.cidrs,)
         ]
-        with objects.connect(self.runner.lab.site(site)) as connection:
-            objects.allow_ingress(connection, networks)
+        objects.allow_ingress(self._connections[site], networks)
 
     def in_order(self, site: str) -> bool:
         return bool(self.status(site) == {"state": "joined", "findings": []})

@@ -109,11 +109,13 @@ class Watcher:
 
 
 @contextmanager
-def watching(provider, quiet_s=0.08):
+def watching(provider, quiet_s=0.08, patience_s=30.0):
     """Watch; what the beginning of the watch itself reports is over after `quiet_s` of silence."""
     watcher = Watcher(provider)
     try:
-        assert watcher.wait_for(1), "the first call must cover what happened before the watch"
+        assert watcher.wait_for(1, patience_s), (
+            "the first call must cover what happened before the watch"
+        )
         watcher.settle(quiet_s)
         yield watcher
     finally:
@@ -124,6 +126,8 @@ def watching(provider, quiet_s=0.08):
 
 class ProviderContract:
     quiet_s = 0.08
+    #: Seconds that a change may take to be reported.
+    patience_s = 5.0
     #: What a problem of the configuration names.
     document = "ConfigMap kube-system/ovn-ic-config"
 
@@ -199,8 +203,8 @@ class ProviderContract:
                 lambda: harness.delete(CONFIG),
             ):
                 change()
-                assert watcher.wait_for(1)
-                watcher.settle()
+                assert watcher.wait_for(1, self.patience_s)
+                watcher.settle(self.quiet_s)
 
     def test_watch_is_silent_while_nothing_changes(self, harness):
         harness.put(CONFIG)
@@ -219,13 +223,13 @@ class ProviderContract:
         harness.put(CONFIG)
         with watching(harness.provider, self.quiet_s) as watcher:
             harness.take_away()
-            assert watcher.wait_for(1)
-            watcher.settle()
+            assert watcher.wait_for(1, self.patience_s)
+            watcher.settle(self.quiet_s)
             harness.bring_back()
-            assert watcher.wait_for(1)
-            watcher.settle()
+            assert watcher.wait_for(1, self.patience_s)
+            watcher.settle(self.quiet_s)
             harness.put(config_with(az_name="az9"))
-            assert watcher.wait_for(1)
+            assert watcher.wait_for(1, self.patience_s)
         assert self.read(harness).config.az_name == "az9"
 
 

@@ -158,7 +158,13 @@ def _read_neutron(network: Any, wanted: list[str]) -> Neutron:
     neutron = Neutron(routers, interfaces, subnets)
     if set(wanted) <= known:
         return neutron
-    others = (each.name or each.id for each in network.routers(fields=["id", "name"]))
+    others = tuple(each.name or each.id for each in network.routers(fields=["id", "name"]))
+    if set(others) & (set(wanted) - known):
+        # Seen from a Neutron that had just started; a router must not be taken for gone.
+        raise ProviderError(
+            "Neutron's answers contradict each other: a router is found among all and not by its "
+            "name; expected that to pass"
+        )
     return replace(neutron, other_routers=tuple(sorted(others)))
 
 

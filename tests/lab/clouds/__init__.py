@@ -1,0 +1,1 @@
+"""Tests that share one lab: two Kube-OVN shaped sites, two OpenStack sites."""
