@@ -76,15 +76,15 @@ class Reader:
             state = self.provider.read()
         except ProviderError:
             return []
-        assert state.problems == ()
+        if state.problems:
+            return []
         return [str(cidr) for subnet in state.subnets for cidr in subnet.cidrs]
 
     def error(self) -> str:
         try:
-            self.provider.read()
+            return "; ".join(map(str, self.provider.read().problems))
         except ProviderError as error:
             return str(error)
-        return ""
 
 
 @pytest.fixture
@@ -134,6 +134,8 @@ def test_a_token_that_is_no_longer_valid_is_replaced(reader, lab) -> None:
     lab.fault_kill("os1", "neutron")
     wait_for(lambda: "cannot be reached" in reader.error(), 20, reader.error)
     lab.fault_kill("os1", "neutron", heal=True)
+    # Neutron's first answers may be those for a user who is no administrator: another thread is
+    # still loading its rules (neutron/policy.py, init). Then there is no such router for a moment.
     wait_for(lambda: reader.subnets() == [CIDR], 30, reader.error)
 
 

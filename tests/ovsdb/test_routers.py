@@ -121,7 +121,7 @@ def test_disabled_router_makes_no_route_storm_and_comes_back(cloud) -> None:
     wait_for(lambda: "192.168.1.0/24" not in cloud.other.routes(), 10, cloud.other.routes)
     time.sleep(1)
     assert cloud.learned() == []
-    assert "router-disabled" in cloud.site.codes()
+    wait_for(lambda: "router-disabled" in cloud.site.codes(), 10, cloud.site.codes)
     cloud.site.nbctl("set", "Logical_Router", ROUTER0.name, "enabled=true")
     cloud.settled()
     assert cloud.site.nbctl("get", "Logical_Router_Port", "lrp-router0-ts", "networks") == address
@@ -131,7 +131,7 @@ def test_deleted_router_leaves_no_orphan_and_no_storm(cloud) -> None:
     cloud.site.nbctl("lr-del", ROUTER0.name)
     wait_for(lambda: cloud.transit_ports() == set(), 10, cloud.transit_ports)
     wait_for(lambda: "192.168.1.0/24" not in cloud.other.routes(), 10, cloud.other.routes)
-    assert "router-missing" in cloud.site.codes()
+    wait_for(lambda: "router-missing" in cloud.site.codes(), 10, cloud.site.codes)
     again = Router("neutron-3333", "router0")
     cloud.add_router(again, "192.168.1.1/24")
     cloud.cloud.say(again)

@@ -4,6 +4,7 @@ Called by the reconciler. Replicates only what the planner needs: which rows tha
 the transit switches, so it is told once they are known. Must not plan.
 """
 
+import time
 from collections.abc import Callable
 
 from ovnmesh import ovn_keys as keys
@@ -15,6 +16,10 @@ from ovnmesh.model.reading import observe_northbound, observe_southbound
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.learned import storming, surplus
+
+AUDIT_S = 10.0
+"""How long learned routes are looked at once there was a reason to. ovn-ic may add some a last
+time, acting on rows that it has not yet heard are gone."""
 
 
 class SiteAccess:
@@ -30,7 +35,8 @@ class SiteAccess:
         view = schema.northbound(settings.router)
         self.nb = Database(settings.nb, view, wake, keys.CONTROLLER_LOCK)
         self.sb = Database(settings.sb, schema.southbound(), wake)
-        self._audit = False
+        self._wake = wake
+        self._audit_until = 0.0
         self._served: frozenset[str] | None = None
         self._links = Links((self.nb, self.sb), wake)
 
@@ -66,17 +72,24 @@ class SiteAccess:
         routers = {wish.name for wish in wishes}
         conditions = dict(schema.transit_conditions(routers, switches, ports, owner))
         routes = schema.LEARNED_ROUTES if intent.leave else schema.OWN_ROUTES
-        if self._audit and not intent.leave:
+        if self._auditing and not intent.leave:
             routes = (*schema.OWN_ROUTES, *schema.LEARNED_ROUTES)
         conditions["Logical_Router_Static_Route"] = routes
         if self.nb.set_conditions(conditions) or not self.nb.settled():
             return None
         observed = Observed(nb, observe_southbound(self.sb.snapshot()), ic)
-        self._audit = self._must_audit(observed)
+        if self._must_audit(observed):
+            if not self._auditing:
+                self._wake()
+            self._audit_until = time.monotonic() + AUDIT_S
         return observed
 
+    @property
+    def _auditing(self) -> bool:
+        return time.monotonic() < self._audit_until
+
     def _must_audit(self, observed: Observed) -> bool:
-        """Whether to look at learned routes from the next pass on.
+        """Whether there is a reason to look at learned routes from the next pass on.
 
         Not from this one: a storm has to be ended before its routes can be counted. A process that
         starts does not know what has happened before, which matters where others change routers.
@@ -84,7 +97,7 @@ class SiteAccess:
         before, self._served = self._served, observed.nb.served_switches()
         if storming(observed) or (observed.nb.shared if before is None else before - self._served):
             return True
-        return self._audit and bool(surplus((), observed))
+        return self._auditing and bool(surplus((), observed))
 
     def close(self) -> None:
         """Disconnect."""
