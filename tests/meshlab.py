@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from metronome import Metronome
 from ovnmesh import ovn_keys as keys
 from ovnmesh.host.process import command_line, spawn
 from ovnmesh.lab import daemons
@@ -68,18 +69,20 @@ def steady(test: Callable[..., None]) -> Callable[..., None]:
     def run(**fixtures: object) -> None:
         lab = next(each for each in fixtures.values() if isinstance(each, MeshLab))
         stalls = lab.stalls()
-        try:
-            test(**fixtures)
-        except AssertionError as error:
-            if lab.stalls() > stalls:
-                raise NoisyMachine("no processor for BFD") from error
-            raise
+        with Metronome() as metronome:
+            try:
+                test(**fixtures)
+            except AssertionError as error:
+                if lab.stalls() > stalls or metronome.missed:
+                    late = f"a beat came {metronome.longest_s:.3f} s late"
+                    raise NoisyMachine(f"no processor for BFD; {late}") from error
+                raise
 
     return run
 
 
-#: For tests that count single packets: repeated, at most twice, after a `NoisyMachine` only.
-lossless_test = pytest.mark.flaky(reruns=2, only_rerun=["NoisyMachine"])
+#: For tests that count single packets: repeated, some times, after a `NoisyMachine` only.
+lossless_test = pytest.mark.flaky(reruns=4, reruns_delay=3, only_rerun=["NoisyMachine"])
 
 
 #: For tests of first packets. OVS's userspace datapath drops a packet that misses while a bridge
@@ -360,10 +363,11 @@ class MeshLab:
             for site in self.runner.lab.sites
         ]
         stalls = self.stalls()
-        with self.trains(*watched, *control) as results:
+        with Metronome() as metronome, self.trains(*watched, *control) as results:
             yield
         found, noise = results[: len(watched)], results[len(watched) :]
-        busy = os.getloadavg()[0] > BUSY * (os.cpu_count() or 1) or self.stalls() > stalls
+        loaded = os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
+        busy = loaded or metronome.missed or self.stalls() > stalls
         if any(result.lost for result in found) and (busy or any(r.lost for r in noise)):
             raise NoisyMachine(f"{found}; inside the sites: {noise}")
         assert [result.lost for result in found] == [0] * len(found), found

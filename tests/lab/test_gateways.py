@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.root, lossless_test]
 #: Longest outage of a failover: BFD notices after 0.3 s, everything else takes hundredths.
 FAILOVER_MS = 800.0
 #: Longest outage of a planned switch.
-SWITCH_MS = 150.0
+SWITCH_MS = 250.0
 #: Longest outage when only a path dies: 0.3 s to notice, 0.2 s to be sure, the move.
 PATH_MS = 1500.0
 #: Longer than two probes of ovn-controller's database connection (ovn-remote-probe-interval, 5 s):

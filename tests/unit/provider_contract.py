@@ -222,12 +222,16 @@ class ProviderContract:
     def test_watch_survives_the_source_going_away(self, harness):
         harness.put(CONFIG)
         with watching(harness.provider, self.quiet_s) as watcher:
+            before = harness.provider.read()
             harness.take_away()
             assert watcher.wait_for(1, self.patience_s)
             watcher.settle(self.quiet_s)
+            with pytest.raises(ProviderError):
+                harness.provider.read()
             harness.bring_back()
             assert watcher.wait_for(1, self.patience_s)
             watcher.settle(self.quiet_s)
+            assert harness.provider.read() == before
             harness.put(config_with(az_name="az9"))
             assert watcher.wait_for(1, self.patience_s)
         assert self.read(harness).config.az_name == "az9"
