@@ -144,7 +144,9 @@ class MeshLab:
         for site, data in self.first.items():
             first = data["gw-nodes"].split(",")[0]
             if self.active_gateway(site) != first:  # who took over stays
-                self.ovnmesh("gateway", "reset", site)
+                eventually(
+                    lambda: not self.ovnmesh("gateway", "reset", site, check=False).returncode
+                )  # noqa: B023
             eventually(lambda: self.active_gateway(site) == first)  # noqa: B023
         for one, other in permutations(self.names, 2):
             eventually(lambda: self.ping(f"{one}/pod1", f"{other}/pod2", 2).lost == 0)  # noqa: B023
