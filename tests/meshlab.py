@@ -1,6 +1,5 @@
 """What lab tests say in one line: configure a site, wait for a state, ping without loss."""
 
-import functools
 import json
 import os
 import signal
@@ -52,7 +51,7 @@ SB_TABLES = ("SB_Global", "Chassis", "Encap", "Datapath_Binding", "Port_Binding"
 
 
 class NoisyMachine(AssertionError):
-    """Packets were lost where nothing was changed: the machine starved the data path.
+    """The machine starved the data path, or a daemon: something failed that need not have.
 
     Such a run says nothing about ovnmesh; the test is repeated (see `lossless_test`).
     """
@@ -62,26 +61,8 @@ class NoisyMachine(AssertionError):
 _STALL = "sending BFD control message"
 
 
-def steady(test: Callable[..., None]) -> Callable[..., None]:
-    """For tests of gateways: a failure while processors were withheld proves nothing."""
-
-    @functools.wraps(test)
-    def run(**fixtures: object) -> None:
-        lab = next(each for each in fixtures.values() if isinstance(each, MeshLab))
-        stalls = lab.stalls()
-        with Metronome() as metronome:
-            try:
-                test(**fixtures)
-            except AssertionError as error:
-                if lab.stalls() > stalls or metronome.missed:
-                    late = f"a beat came {metronome.longest_s:.3f} s late"
-                    raise NoisyMachine(f"no processor for BFD; {late}") from error
-                raise
-
-    return run
-
-
-#: For tests that count single packets: repeated, some times, after a `NoisyMachine` only.
+#: For tests that count single packets or tenths of seconds: repeated, at most four times, after a
+#: `NoisyMachine` only; whatever fails while processors are withheld is one (see lab/conftest.py).
 lossless_test = pytest.mark.flaky(reruns=4, reruns_delay=3, only_rerun=["NoisyMachine"])
 
 
@@ -144,9 +125,8 @@ class MeshLab:
         for site, data in self.first.items():
             first = data["gw-nodes"].split(",")[0]
             if self.active_gateway(site) != first:  # who took over stays
-                eventually(
-                    lambda: not self.ovnmesh("gateway", "reset", site, check=False).returncode
-                )  # noqa: B023
+                reset = ("gateway", "reset", site)
+                eventually(lambda: self.ovnmesh(*reset, check=False).returncode == 0)  # noqa: B023
             eventually(lambda: self.active_gateway(site) == first)  # noqa: B023
         for one, other in permutations(self.names, 2):
             eventually(lambda: self.ping(f"{one}/pod1", f"{other}/pod2", 2).lost == 0)  # noqa: B023

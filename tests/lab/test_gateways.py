@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bfd_sessions import column, sessions, wait_for_bfd
-from meshlab import MeshLab, eventually, lossless_test, steady
+from meshlab import MeshLab, eventually, lossless_test
 from ovnmesh.lab import teardown
 from ovnmesh.lab.ping import PingResult
 from ovnmesh.lab.runner import LabRunner
@@ -87,7 +87,6 @@ def fail_over(lab: MeshLab, dead: str, survivor: str, source: str, target: str) 
     return outage(results)
 
 
-@steady
 def test_failover_and_a_return_that_nobody_notices(three: MeshLab) -> None:
     try:
         lost_ms = fail_over(three, "az1-gw", "az1-n1", "az1/pod2", "az2/pod2")
@@ -106,7 +105,6 @@ def test_failover_and_a_return_that_nobody_notices(three: MeshLab) -> None:
     assert three.active_gateway("az1") == "az1-gw"
 
 
-@steady
 def test_with_preempt_the_first_takes_over_again(three: MeshLab) -> None:
     three.configure("az1", gateway_preempt="true")
     try:
@@ -123,7 +121,6 @@ def test_with_preempt_the_first_takes_over_again(three: MeshLab) -> None:
         reset(three, "az1")
 
 
-@steady
 def test_drain_prefer_undrain_and_reset(three: MeshLab) -> None:
     with three.trains(("az1/pod2", "az2/pod2"), ("az2/pod2", "az1/pod2")) as results:
         done = three.ovnmesh("gateway", "drain", "az1", "az1-gw")
@@ -149,7 +146,6 @@ def test_drain_prefer_undrain_and_reset(three: MeshLab) -> None:
     assert three.active_gateway("az1") == "az1-gw"
 
 
-@steady
 def test_a_gateway_without_a_path_gives_way_to_one_that_has(three: MeshLab) -> None:
     """Only the path between the active gateways of two sites dies; OVN alone never notices."""
     reset(three)
@@ -171,7 +167,6 @@ def test_a_gateway_without_a_path_gives_way_to_one_that_has(three: MeshLab) -> N
         reset(three)
 
 
-@steady
 def test_bfd_timers_follow_the_configuration(three: MeshLab) -> None:
     def timer() -> set[str]:
         lines = column(three, "az1", "az1-gw", "bfd")
@@ -185,7 +180,6 @@ def test_bfd_timers_follow_the_configuration(three: MeshLab) -> None:
     eventually(lambda: timer() == {"min_rx=100"})
 
 
-@steady
 def test_a_chassis_registered_under_another_name_is_gateway_again(three: MeshLab) -> None:
     node = three.runner.lab.site("az1").node("az1-n1")
     command = ["ovs-vsctl", f"--db=unix:{node.db_socket}", "set", "Open_vSwitch", "."]
@@ -209,7 +203,6 @@ def test_a_chassis_registered_under_another_name_is_gateway_again(three: MeshLab
         wait_for_bfd(three)
 
 
-@steady
 def test_a_site_of_two_chassis_fails_over(two: MeshLab) -> None:
     try:
         lost_ms = fail_over(two, "az1-gw", "az1-n1", "az1/pod1", "az2/pod1")
@@ -220,7 +213,6 @@ def test_a_site_of_two_chassis_fails_over(two: MeshLab) -> None:
         reset(two, "az1")
 
 
-@steady
 def test_active_active_spreads_and_loses_only_the_dead_gateways_flows(spread: MeshLab) -> None:
     spread.configure("az1", gateway_mode="active-active")
     spread.configure("az2", gateway_mode="active-active")
@@ -246,7 +238,6 @@ def test_active_active_spreads_and_loses_only_the_dead_gateways_flows(spread: Me
     assert spread.active_gateway("az1", "ts1") == "az1-n1"
 
 
-@steady
 def test_uneven_numbers_of_gateways(spread: MeshLab) -> None:
     """Two gateways at one site, one at the other, on two switches."""
     spread.configure("az1", gateway_mode="active-active")

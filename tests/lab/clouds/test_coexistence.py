@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from meshlab import eventually, lossless_test, steady
+from meshlab import eventually, lossless_test
 from openstack_lab import OpenStackLab
 from ovnmesh.host.process import wait_until
 from ovnmesh.lab.openstack import neutron
@@ -83,14 +83,12 @@ def cloud(opened: OpenStackLab) -> Iterator[Cloud]:
     made.close()
 
 
-@steady
 def test_updates_of_the_router(cloud: Cloud) -> None:
     with cloud.undisturbed():
         cloud.neutron.update_router(cloud.router0(), description="changed")
         cloud.neutron.update_router(cloud.router0(), description="")
 
 
-@steady
 def test_the_gateway_of_the_router_is_taken_away_and_set_again(cloud: Cloud) -> None:
     assert cloud.ping("os1/vm-0", "outside", 3).lost == 0
     with cloud.undisturbed():
@@ -102,7 +100,6 @@ def test_the_gateway_of_the_router_is_taken_away_and_set_again(cloud: Cloud) -> 
         eventually(lambda: cloud.ping("os1/vm-0", "outside", 2).lost == 0)
 
 
-@steady
 def test_a_floating_ip_comes_and_goes(cloud: Cloud) -> None:
     port = cloud.neutron.find_port("vm-1", ignore_missing=False)
     with cloud.undisturbed():
@@ -111,7 +108,6 @@ def test_a_floating_ip_comes_and_goes(cloud: Cloud) -> None:
         cloud.neutron.delete_ip(floating)
 
 
-@steady
 def test_another_subnet_comes_and_goes(cloud: Cloud) -> None:
     with cloud.undisturbed():
         network = cloud.neutron.create_network(name="more")
@@ -125,13 +121,11 @@ def test_another_subnet_comes_and_goes(cloud: Cloud) -> None:
         cloud.neutron.delete_network(network)
 
 
-@steady
 def test_repair_by_neutron_ovn_db_sync_util(cloud: Cloud) -> None:
     with cloud.undisturbed():
         neutron.repair(cloud.site)
 
 
-@steady
 def test_neutron_and_its_maintenance_worker_restart(cloud: Cloud) -> None:
     worker = neutron.start_maintenance_worker(cloud.site)
     folder = cloud.site.require_openstack().directory / "neutron"
