@@ -62,7 +62,7 @@ _STALL = "sending BFD control message"
 
 
 #: For tests that count single packets or tenths of seconds: repeated, at most four times, after a
-#: `NoisyMachine` only; whatever fails while processors are withheld is one (see lab/conftest.py).
+#: `NoisyMachine` only; whatever fails while processors are withheld is one (see conftest.py).
 lossless_test = pytest.mark.flaky(reruns=4, reruns_delay=3, only_rerun=["NoisyMachine"])
 
 

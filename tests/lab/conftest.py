@@ -1,34 +1,14 @@
 """Real here: everything. OVN, OVS, ovn-ic, ic-db, controllers, agents, packets. Needs root."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from meshlab import MeshLab, NoisyMachine
-from metronome import Metronome
+from meshlab import MeshLab
 from ovnmesh.lab import teardown
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import uniform_spec
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """A failure while processors were withheld proves nothing, if the test may be repeated."""
-    if pyfuncitem.get_closest_marker("flaky") is None:
-        return (yield)
-    labs = [each for each in pyfuncitem.funcargs.values() if isinstance(each, MeshLab)]
-    stalls = sum(lab.stalls() for lab in labs)
-    with Metronome() as metronome:
-        try:
-            return (yield)
-        except AssertionError as error:
-            late = sum(lab.stalls() for lab in labs) - stalls
-            if late or metronome.missed:
-                raise NoisyMachine(
-                    f"BFD packets late: {late}; longest delay: {metronome.longest_s:.3f} s"
-                ) from error
-            raise
 
 
 @pytest.fixture(scope="module")

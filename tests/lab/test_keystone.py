@@ -14,6 +14,7 @@ import pytest
 import yaml
 from provider_contract import CONFIG, ProviderContract, subnet, watching
 
+from meshlab import lossless_test
 from openstack_cloud import CloudHarness
 from ovnmesh.controller.neutron_events import NeutronEvents
 from ovnmesh.errors import ProviderError
@@ -25,7 +26,7 @@ from ovnmesh.providers.openstack import OpenStackProvider
 from ovnmesh.providers.openstack import provider as provider_module
 from servers import wait_for
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1200), lossless_test]
 CIDR = "192.168.1.0/24"
 
 

@@ -9,10 +9,13 @@ import subprocess
 
 import pytest
 
+from meshlab import lossless_test
 from ovnmesh import ovn_keys as keys
 from ovnmesh.plan.operations import Db
 from servers import Server, wait_for
 from site_harness import CONFIG, connected
+
+pytestmark = lossless_test
 
 
 def test_two_sites_learn_each_others_routes(pair, ic) -> None:
@@ -222,7 +225,7 @@ def test_gateway_is_promoted_after_it_is_marked(sites) -> None:
     one.configure()
     one.control()
     wait_for(lambda: one.option(keys.GATEWAYS) == "az1-gw")
-    wait_for(lambda: "router-port: az1-ts" in one.nbctl("show"))
+    wait_for(lambda: "port az1-ts\n" in one.nbctl("show", "ovn-cluster"))
     wait_for(lambda: "gateway-not-marked" in one.codes())
     assert one.nbctl("lrp-get-gateway-chassis", "az1-ts") == ""
     one.mark("az1-gw")

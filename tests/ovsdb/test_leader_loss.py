@@ -6,12 +6,15 @@ from collections.abc import Iterator
 import pytest
 
 from ic_cluster import DATABASES, HOSTS, IcCluster
+from meshlab import lossless_test
 from ovnmesh.ovsdb.members import Members
 from ovnmesh.plan.operations import Db
 from servers import wait_for
 from site_harness import SiteUnderTest, connected
 
-#: Seconds from the end of the election until a change has propagated.
+pytestmark = lossless_test
+
+#: Seconds from the end of the election until a change has propagated; ovn-ic alone takes 15.
 AFTER_ELECTION_S = 2.5
 #: Seconds that an election may take: two rounds of an election timer of 1 s, doubled at random
 #: (lib/raft.c of OVS, raft_reset_election_timer).

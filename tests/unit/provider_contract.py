@@ -17,6 +17,7 @@ import pytest
 from ovnmesh.config import InterconnectConfig, Node, Subnet
 from ovnmesh.errors import ProviderError
 from ovnmesh.providers.base import Provider
+from servers import wait_for
 
 CONFIG = {
     "apiVersion": "v1",
@@ -79,6 +80,13 @@ def config_with(**data):
     manifest = copy.deepcopy(CONFIG)
     manifest["data"].update({key.replace("_", "-"): value for key, value in data.items()})
     return manifest
+
+
+def can_read(provider):
+    try:
+        return provider.read()
+    except ProviderError:
+        return None
 
 
 class Watcher:
@@ -229,6 +237,8 @@ class ProviderContract:
             with pytest.raises(ProviderError):
                 harness.provider.read()
             harness.bring_back()
+            # On its way back it may fail for other reasons than before.
+            wait_for(lambda: can_read(harness.provider), self.patience_s)
             assert watcher.wait_for(1, self.patience_s)
             watcher.settle(self.quiet_s)
             assert harness.provider.read() == before
