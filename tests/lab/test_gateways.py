@@ -20,12 +20,15 @@ from ovnmesh.lab.spec import LabSpec, SiteSpec
 
 pytestmark = [pytest.mark.root, lossless_test]
 
-#: Longest outage of a failover: BFD notices after 0.3 s, everything else takes hundredths.
-FAILOVER_MS = 800.0
+#: BFD timers of these labs, in milliseconds, three packets each: a machine that withholds its
+#: processors for 0.3 s must not look like a dead gateway. The default is tested once.
+SLOW, DEFAULT = 300, 100
+#: Longest outage of a failover beyond what BFD takes to notice, which is hundredths of a second.
+FAILOVER_MS = 500.0
 #: Longest outage of a planned switch.
 SWITCH_MS = 250.0
-#: Longest outage when only a path dies: 0.3 s to notice, 0.2 s to be sure, the move.
-PATH_MS = 1500.0
+#: Longest outage when only a path dies: 0.9 s to notice, 0.2 s to be sure, the move.
+PATH_MS = 2500.0
 #: Longer than two probes of ovn-controller's database connection (ovn-remote-probe-interval, 5 s):
 #: a node that was away for less may act on what it remembers when it returns.
 AWAY_S = 16.0
@@ -43,6 +46,7 @@ def start(folder: Path, nodes: int, gateways: int, **wanted: object) -> Iterator
     try:
         lab = MeshLab(LabRunner.up(spec, folder))
         lab.wait_joined()
+        set_timers(lab, SLOW)
         wait_for_bfd(lab)
         yield lab
     finally:
@@ -65,6 +69,30 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshLab]:
 def spread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshLab]:
     """Two transit switches; three nodes, two gateways."""
     yield from start(tmp_path_factory.mktemp("spread"), nodes=3, gateways=2, ts_count=2)
+
+
+@pytest.fixture(autouse=True)
+def in_order(request: pytest.FixtureRequest) -> None:
+    """Whatever an attempt that failed has left is undone."""
+    for name in {"three", "two", "spread"} & set(request.fixturenames):
+        lab: MeshLab = request.getfixturevalue(name)
+        for site in ("az1", "az2"):
+            lab.ovnmesh("gateway", "undrain", site, f"{site}-gw")
+            reset(lab, site)
+
+
+def set_timers(lab: MeshLab, interval_ms: int) -> None:
+    """Configure both sites, and wait until the nodes have it."""
+    for site in ("az1", "az2"):
+        lab.configure(site, bfd_min_rx=str(interval_ms), bfd_min_tx=str(interval_ms))
+    for site in ("az1", "az2"):
+        eventually(lambda: timer(lab, site) == {f"min_rx={interval_ms}"})  # noqa: B023
+
+
+def timer(lab: MeshLab, site: str) -> set[str]:
+    """How often the first gateway of a site wants to hear from others."""
+    lines = column(lab, site, f"{site}-gw", "bfd")
+    return {word for line in lines for word in line.split() if "min_rx" in word}
 
 
 def outage(results: list[PingResult]) -> float:
@@ -90,7 +118,7 @@ def fail_over(lab: MeshLab, dead: str, survivor: str, source: str, target: str) 
 def test_failover_and_a_return_that_nobody_notices(three: MeshLab) -> None:
     try:
         lost_ms = fail_over(three, "az1-gw", "az1-n1", "az1/pod2", "az2/pod2")
-        assert 0 < lost_ms < FAILOVER_MS
+        assert 0 < lost_ms < 3 * SLOW + FAILOVER_MS
         time.sleep(AWAY_S)
         with three.trains(("az1/pod2", "az2/pod2"), ("az2/pod2", "az1/pod2")) as results:
             three.runner.fault_link("az1/az1-gw", heal=True)
@@ -168,16 +196,23 @@ def test_a_gateway_without_a_path_gives_way_to_one_that_has(three: MeshLab) -> N
 
 
 def test_bfd_timers_follow_the_configuration(three: MeshLab) -> None:
-    def timer() -> set[str]:
-        lines = column(three, "az1", "az1-gw", "bfd")
-        return {word for line in lines for word in line.split() if "min_rx" in word}
+    try:
+        with three.lossless():
+            three.configure("az1", bfd_min_rx="400")
+            eventually(lambda: timer(three, "az1") == {"min_rx=400"})
+    finally:
+        set_timers(three, SLOW)
 
-    eventually(lambda: timer() == {"min_rx=100"})
-    with three.lossless():
-        three.configure("az1", bfd_min_rx="200")
-        eventually(lambda: timer() == {"min_rx=200"})
-    three.configure("az1", bfd_min_rx="100")
-    eventually(lambda: timer() == {"min_rx=100"})
+
+def test_failover_with_the_default_timers(three: MeshLab) -> None:
+    set_timers(three, DEFAULT)
+    try:
+        lost_ms = fail_over(three, "az1-gw", "az1-n1", "az1/pod2", "az2/pod2")
+        assert 0 < lost_ms < 3 * DEFAULT + FAILOVER_MS
+    finally:
+        three.runner.fault_link("az1/az1-gw", heal=True)
+        set_timers(three, SLOW)
+        wait_for_bfd(three)
 
 
 def test_a_chassis_registered_under_another_name_is_gateway_again(three: MeshLab) -> None:
@@ -206,7 +241,7 @@ def test_a_chassis_registered_under_another_name_is_gateway_again(three: MeshLab
 def test_a_site_of_two_chassis_fails_over(two: MeshLab) -> None:
     try:
         lost_ms = fail_over(two, "az1-gw", "az1-n1", "az1/pod1", "az2/pod1")
-        assert 0 < lost_ms < FAILOVER_MS
+        assert 0 < lost_ms < 3 * SLOW + FAILOVER_MS
     finally:
         two.runner.fault_link("az1/az1-gw", heal=True)
         wait_for_bfd(two)
@@ -227,7 +262,7 @@ def test_active_active_spreads_and_loses_only_the_dead_gateways_flows(spread: Me
             spread.runner.fault_link("az1/az1-gw")
             eventually(lambda: spread.active_gateway("az1", "ts") == "az1-n1")
             time.sleep(0.5)
-        assert outage(results) < FAILOVER_MS, results
+        assert outage(results) < 3 * SLOW + FAILOVER_MS, results
         assert spread.active_gateway("az1", "ts1") == "az1-n1"
         time.sleep(AWAY_S)
     finally:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from chaos_run import ChaosRun
+from meshlab import lossless_test
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, lossless_test]
 
 #: Together they have a cluster of databases and one alone, one transit switch and two.
 FIXED_SEEDS = ("9", "27")
