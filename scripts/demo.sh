@@ -41,7 +41,7 @@ if [ "${#sites[@]}" -gt 0 ]; then
         ovnmesh lab exec os1/control -- ovnmesh openstack join "$file" --allow-from-mesh)
 fi
 
-say "Who reaches whom, by their own addresses (no packet may be lost)"
+say "Who reaches whom, by their own addresses (a pair that loses a packet is asked once more)"
 failed=0
 for pair in "${pairs[@]}"; do
     # OVS's userspace datapath drops a packet that misses while a bridge is being reconfigured, as it

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from metronome import Metronome
 from ovnmesh import ovn_keys as keys
 from ovnmesh.host.process import command_line, spawn
 from ovnmesh.lab import daemons
@@ -53,17 +52,12 @@ SB_TABLES = ("SB_Global", "Chassis", "Encap", "Datapath_Binding", "Port_Binding"
 class NoisyMachine(AssertionError):
     """The machine starved the data path, or a daemon: something failed that need not have.
 
-    Such a run says nothing about ovnmesh; the test is repeated (see `lossless_test`).
+    Such a run says nothing about ovnmesh; the test is repeated (tests/conftest.py).
     """
 
 
 #: What ovs-vswitchd logs then (lib/bfd.c). Its peers take it for dead after 0.3 s, rightly.
 _STALL = "sending BFD control message"
-
-
-#: For tests that count single packets or tenths of seconds: repeated, at most four times, after a
-#: `NoisyMachine` only; whatever fails while processors are withheld is one (see conftest.py).
-lossless_test = pytest.mark.flaky(reruns=4, reruns_delay=3, only_rerun=["NoisyMachine"])
 
 
 #: For tests of first packets. OVS's userspace datapath drops a packet that misses while a bridge
@@ -344,12 +338,10 @@ class MeshLab:
             (f"{site.name}/{site.pods[1].name}", f"{site.name}/{site.pods[0].name}")
             for site in self.runner.lab.sites
         ]
-        stalls = self.stalls()
-        with Metronome() as metronome, self.trains(*watched, *control) as results:
+        with self.trains(*watched, *control) as results:
             yield
         found, noise = results[: len(watched)], results[len(watched) :]
-        loaded = os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
-        busy = loaded or metronome.missed or self.stalls() > stalls
+        busy = os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
         if any(result.lost for result in found) and (busy or any(r.lost for r in noise)):
             raise NoisyMachine(f"{found}; inside the sites: {noise}")
         assert [result.lost for result in found] == [0] * len(found), found

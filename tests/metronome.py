@@ -6,7 +6,6 @@ then, for tenths of a second; BFD takes a gateway for dead after 0.3 s.
 
 import threading
 import time
-from types import TracebackType
 
 _BEAT_S = 0.01
 #: A third of what BFD waits for by default (config.gateways).
@@ -37,11 +36,6 @@ class Metronome:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()

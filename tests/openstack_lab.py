@@ -1,6 +1,6 @@
 """A running lab with OpenStack sites: their site files, their Neutron, who is connected."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,6 +8,9 @@ import yaml
 
 from meshlab import MeshLab, eventually
 from ovnmesh.lab.openstack import objects
+
+#: A place in each site of the lab that the tests of clouds share.
+ALL = ("az1/pod1", "az2/pod0", "os1/vm-0", "os2/vm-1")
 
 
 class OpenStackLab(MeshLab):
@@ -64,13 +67,12 @@ class OpenStackLab(MeshLab):
 
     def open_to_the_mesh(self, site: str) -> None:
         """Let everything of the mesh reach a site's VMs."""
-        networks = [
-            cidr
-            for other in self.runner.lab.sites
-            if other.name != site
-            for cidr in (*other.ovn_default.cidrs,)
-        ]
-        objects.allow_ingress(self._connections[site], networks)
+        others = [other for other in self.runner.lab.sites if other.name != site]
+        self.allow(site, [cidr for other in others for cidr in other.ovn_default.cidrs])
+
+    def allow(self, site: str, networks: Sequence[Any]) -> Sequence[str]:
+        """Let some networks reach a site's VMs; ids of the rules that do."""
+        return objects.allow_ingress(self._connections[site], networks)
 
     def in_order(self, site: str) -> bool:
         return bool(self.status(site) == {"state": "joined", "findings": []})

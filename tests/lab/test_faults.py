@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from meshlab import MeshLab, eventually, lossless_test
+from meshlab import MeshLab, eventually
 from ovnmesh.host.process import spawn
 from ovnmesh.lab.topology import IC_ADDRESS
 
-pytestmark = [pytest.mark.root, lossless_test]
+pytestmark = pytest.mark.root
 
 BOTH = (("az1/pod1", "az2/pod2"), ("az2/pod0", "az1/pod0"))
 

@@ -3,7 +3,6 @@
 Outages are bounded with room for a busy machine; what they are is in docs/benchmarks.md.
 """
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from bfd_sessions import column, sessions, wait_for_bfd
-from meshlab import MeshLab, eventually, lossless_test
+from meshlab import MeshLab, eventually
 from ovnmesh.lab import teardown
 from ovnmesh.lab.ping import PingResult
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import LabSpec, SiteSpec
 
-pytestmark = [pytest.mark.root, lossless_test]
+pytestmark = pytest.mark.root
 
 #: BFD timers of these labs, in milliseconds, three packets each: a machine that withholds its
 #: processors for 0.3 s must not look like a dead gateway. The default is tested once.
@@ -26,17 +25,15 @@ SLOW, DEFAULT = 300, 100
 #: Longest outage of a failover beyond what BFD takes to notice, which is hundredths of a second.
 FAILOVER_MS = 500.0
 #: Longest outage of a planned switch.
-SWITCH_MS = 250.0
-#: Longest outage when only a path dies: 0.9 s to notice, 0.2 s to be sure, the move.
-PATH_MS = 2500.0
+SWITCH_MS = 150.0
+#: The same when only a path dies: 0.2 s to be sure, the move.
+PATH_MS = 1200.0
 #: Longer than two probes of ovn-controller's database connection (ovn-remote-probe-interval, 5 s):
 #: a node that was away for less may act on what it remembers when it returns.
 AWAY_S = 16.0
 
 
 def start(folder: Path, nodes: int, gateways: int, **wanted: object) -> Iterator[MeshLab]:
-    if os.geteuid() != 0:
-        pytest.skip("needs root: network namespaces")
 
     def site(name: str) -> SiteSpec:
         names = [f"{name}-gw", *(f"{name}-n{i}" for i in range(1, nodes))]
@@ -73,7 +70,7 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshLab]:
 
 @pytest.fixture(autouse=True)
 def in_order(request: pytest.FixtureRequest) -> None:
-    """Whatever an attempt that failed has left is undone."""
+    """Whatever the last test, or an attempt that failed, has left is undone."""
     for name in {"three", "two", "spread"} & set(request.fixturenames):
         lab: MeshLab = request.getfixturevalue(name)
         for site in ("az1", "az2"):
@@ -100,9 +97,8 @@ def outage(results: list[PingResult]) -> float:
     return max(result.longest_gap_ms for result in results)
 
 
-def reset(lab: MeshLab, *sites: str) -> None:
-    for site in sites or ("az1", "az2"):
-        lab.ovnmesh("gateway", "reset", site)
+def reset(lab: MeshLab, site: str) -> None:
+    lab.ovnmesh("gateway", "reset", site)
 
 
 def fail_over(lab: MeshLab, dead: str, survivor: str, source: str, target: str) -> float:
@@ -146,7 +142,6 @@ def test_with_preempt_the_first_takes_over_again(three: MeshLab) -> None:
         three.runner.fault_link("az1/az1-gw", heal=True)
         three.configure("az1", gateway_preempt="false")
         wait_for_bfd(three)
-        reset(three, "az1")
 
 
 def test_drain_prefer_undrain_and_reset(three: MeshLab) -> None:
@@ -176,14 +171,13 @@ def test_drain_prefer_undrain_and_reset(three: MeshLab) -> None:
 
 def test_a_gateway_without_a_path_gives_way_to_one_that_has(three: MeshLab) -> None:
     """Only the path between the active gateways of two sites dies; OVN alone never notices."""
-    reset(three)
     ends = ("az1/az1-gw", "az2/az2-gw")
     try:
         with three.trains(("az1/pod2", "az2/pod2"), ("az2/pod2", "az1/pod2")) as results:
             three.runner.fault_path(*ends)
             eventually(lambda: three.active_gateway("az1") == "az1-n1")
             time.sleep(0.5)
-        assert 0 < outage(results) < PATH_MS
+        assert 0 < outage(results) < 3 * SLOW + PATH_MS
         assert three.active_gateway("az2") == "az2-gw"  # az1 was to move, and nobody else
         with three.lossless(("az1/pod2", "az2/pod2"), ("az2/pod2", "az1/pod2")):
             three.runner.fault_path(*ends, heal=True)
@@ -192,7 +186,6 @@ def test_a_gateway_without_a_path_gives_way_to_one_that_has(three: MeshLab) -> N
     finally:
         three.runner.fault_path(*ends, heal=True)
         wait_for_bfd(three)
-        reset(three)
 
 
 def test_bfd_timers_follow_the_configuration(three: MeshLab) -> None:
@@ -245,7 +238,6 @@ def test_a_site_of_two_chassis_fails_over(two: MeshLab) -> None:
     finally:
         two.runner.fault_link("az1/az1-gw", heal=True)
         wait_for_bfd(two)
-        reset(two, "az1")
 
 
 def test_active_active_spreads_and_loses_only_the_dead_gateways_flows(spread: MeshLab) -> None:

@@ -25,7 +25,6 @@ from ovnmesh.lab.spec import parse_spec_text, uniform_spec
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: namespaces"),
     first_packet_test,
 ]
 

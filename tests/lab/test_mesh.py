@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from meshlab import MeshLab, eventually, first_packet_test, lossless_test
+from meshlab import MeshLab, eventually, first_packet_test
 from ovnmesh import ovn_keys as keys
 
-pytestmark = [pytest.mark.root, lossless_test]
+pytestmark = pytest.mark.root
 
 SUBNET = """\
 apiVersion: kubeovn.io/v1

@@ -5,26 +5,23 @@ with the documents' commands: ports of the documents' names, gateway chassis, a 
 remote prefix, the vendor's mark, the nodes' marks.
 """
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from benchmarks import manual_steps
-from meshlab import MeshLab, eventually, lossless_test
+from meshlab import MeshLab, eventually
 from ovnmesh.lab import daemons, teardown
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import parse_spec
 from ovnmesh.lab.topology import ROUTER, Site
 
-pytestmark = [pytest.mark.root, lossless_test]
+pytestmark = pytest.mark.root
 
 
 @pytest.fixture
 def kube_ovn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshLab]:
     """Two sites connected by another's hand; our controllers run and are told to stay out."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root: network namespaces")
     folder = tmp_path_factory.mktemp("kube-ovn")
     site = {"nodes": 3, "pods": 1, "enable_ic": False}
     try:

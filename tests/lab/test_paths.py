@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from meshlab import BUSY, MeshLab, NoisyMachine, eventually, lossless_test
+from meshlab import BUSY, MeshLab, NoisyMachine, eventually
 from ovnmesh import ovn_keys as keys
 from ovnmesh.lab import teardown
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.spec import uniform_spec
 
-pytestmark = [pytest.mark.root, lossless_test]
+pytestmark = pytest.mark.root
 
 #: BFD takes 0.3 s, ovs-vswitchd up to 0.1 s to tell, the agent hundredths (measured: 0.27 s).
 REPORT_S = 0.5
@@ -26,8 +26,6 @@ REPORT_S = 0.5
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshLab]:
     """Two sites of two nodes."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root: network namespaces")
     folder = tmp_path_factory.mktemp("paths")
     try:
         mesh = MeshLab(LabRunner.up(uniform_spec(nodes=2), folder))

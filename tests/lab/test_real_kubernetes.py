@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from meshlab import MeshLab, eventually, first_packet_test, lossless_test
+from meshlab import MeshLab, eventually, first_packet_test
 from ovnmesh.errors import LabError, ProcessError
 from ovnmesh.host import netns
 from ovnmesh.host.process import command_line, wait_until
@@ -31,8 +31,6 @@ ASSETS = os.environ.get("KUBEBUILDER_ASSETS", "")
 pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(not ASSETS, reason="no kube-apiserver: KUBEBUILDER_ASSETS is not set"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: network namespaces"),
-    lossless_test,
 ]
 
 CONFIG_MAP = ("--namespace=kube-system", "configmap", "ovn-ic-config")

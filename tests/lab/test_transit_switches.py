@@ -12,11 +12,11 @@ import threading
 
 import pytest
 
-from meshlab import MeshLab, eventually, lossless_test
+from meshlab import MeshLab, eventually
 from ovnmesh import ovn_keys as keys
 from ovnmesh.lab.topology import POD_MTU_BYTES
 
-pytestmark = [pytest.mark.root, lossless_test]
+pytestmark = pytest.mark.root
 
 #: Flows enough that each of three switches carries some, in both directions.
 PAIRS = [

@@ -9,13 +9,10 @@ import subprocess
 
 import pytest
 
-from meshlab import lossless_test
 from ovnmesh import ovn_keys as keys
 from ovnmesh.plan.operations import Db
 from servers import Server, wait_for
 from site_harness import CONFIG, connected
-
-pytestmark = lossless_test
 
 
 def test_two_sites_learn_each_others_routes(pair, ic) -> None:

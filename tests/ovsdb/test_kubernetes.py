@@ -9,12 +9,9 @@ import yaml
 from deploy_manifests import Rule, rules
 
 from fake_kubernetes import FakeKubernetes
-from meshlab import lossless_test
 from ovnmesh.providers.kubernetes import KubernetesProvider
 from servers import wait_for
 from site_harness import CONFIG, SiteUnderTest, connected
-
-pytestmark = lossless_test
 
 LABEL = "ovn.kubernetes.io/ic-gw"
 

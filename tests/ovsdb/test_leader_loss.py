@@ -6,13 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from ic_cluster import DATABASES, HOSTS, IcCluster
-from meshlab import lossless_test
 from ovnmesh.ovsdb.members import Members
 from ovnmesh.plan.operations import Db
 from servers import wait_for
 from site_harness import SiteUnderTest, connected
-
-pytestmark = lossless_test
 
 #: Seconds from the end of the election until a change has propagated; ovn-ic alone takes 15.
 AFTER_ELECTION_S = 2.5
@@ -62,7 +59,7 @@ def test_leader_killed_and_changes_propagate_right_after_the_election(pair, ic, 
     wait_for(lambda: all(ic.leader(db) for db in lost), ELECTION_S)
     elected = time.monotonic()
     if Db.IC_SB in lost:
-        wait_for(lambda: "10.150.0.0/16" in two.routes(), AFTER_ELECTION_S, "propagated")
+        wait_for(lambda: "10.150.0.0/16" in two.routes(), 10, "propagated")
     else:
         # Routes need IC-SB only; a new switch needs IC-NB.
         ic.ctl(
@@ -75,8 +72,10 @@ def test_leader_killed_and_changes_propagate_right_after_the_election(pair, ic, 
             "ts1",
             "external_ids:subnet=169.254.101.0/24",
         )
-        wait_for(lambda: "ts1" in two.nbctl("ls-list"), AFTER_ELECTION_S, "propagated")
-    print(f"election {elected - killed:.2f} s, then {time.monotonic() - elected:.2f} s")
+        wait_for(lambda: "ts1" in two.nbctl("ls-list"), 10, "propagated")
+    took_s = time.monotonic() - elected
+    print(f"election {elected - killed:.2f} s, then {took_s:.2f} s")
+    assert took_s < AFTER_ELECTION_S
     states = {report.state for report in one.reports[passes:]}
     assert "disconnected" not in states, "an election is no outage"
     wait_for(lambda: one.state() == two.state() == "joined")
@@ -193,7 +192,9 @@ def test_a_member_says_when_it_leads_answers_and_falls_silent(ic) -> None:
         assert watched.of(Db.IC_NB) == ()
         before = len(changes)
         ic.kill(Db.IC_SB, host)
-        wait_for(lambda: leads() == [], 1.0, "its claim ends with its connection")
+        killed = time.monotonic()
+        wait_for(lambda: leads() == [], 10, "its claim ends with its connection")
+        assert time.monotonic() - killed < 1.0
         assert len(changes) > before
         wait_for(lambda: len(leads()) == 1, ELECTION_S)
         assert leads() == [ic.remote(Db.IC_SB, [ic.leader(Db.IC_SB)])]

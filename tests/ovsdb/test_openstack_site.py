@@ -13,14 +13,11 @@ import yaml
 from typer.testing import CliRunner
 
 from fake_neutron import FakeNeutron
-from meshlab import lossless_test
 from ovnmesh.cli.main import app
 from ovnmesh.controller.neutron_events import NeutronEvents
 from ovnmesh.errors import ConfigError, OvnmeshError, ProviderError
 from ovnmesh.providers.openstack import OpenStackProvider, provider
 from servers import wait_for
-
-pytestmark = lossless_test
 
 
 class Cloud:

@@ -11,14 +11,11 @@ from typing import Any
 
 import pytest
 
-from meshlab import lossless_test
 from ovnmesh.config import InterconnectConfig
 from ovnmesh.model.desired import Router
 from ovnmesh.providers.base import ProviderState
 from servers import wait_for
 from site_harness import SiteUnderTest
-
-pytestmark = lossless_test
 
 ROUTER0, ROUTER1 = Router("neutron-1111", "router0"), Router("neutron-2222", "router1")
 REMOTE = ("10.16.0.0/16", "100.64.0.0/16")

@@ -10,7 +10,7 @@ import pytest
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 from openstack.connection import Connection
-from provider_contract import CONFIG, ProviderContract, config_with, subnet, watching
+from provider_contract import CONFIG, ProviderContract, can_read, config_with, subnet, watching
 
 from fake_neutron import FakeNeutron
 from openstack_cloud import CloudHarness
@@ -18,6 +18,7 @@ from ovnmesh.errors import ProviderError, ProviderPending
 from ovnmesh.model.desired import Router
 from ovnmesh.providers import folders
 from ovnmesh.providers.openstack import OpenStackProvider, api, provider
+from servers import wait_for
 
 QUIET_S = 0.15
 
@@ -376,6 +377,8 @@ def test_new_credentials_are_taken_without_a_restart(cloud):
             cloud.provider.read()
         cloud.clouds_yaml.write_text(good)
         assert watcher.wait_for(1)
+        # The first reading may have met a file that was only begun.
+        wait_for(lambda: can_read(cloud.provider))
         assert cloud.provider.read().problems == ()
 
 

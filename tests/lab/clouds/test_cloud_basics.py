@@ -50,8 +50,6 @@ def test_the_outside_sees_the_router_s_address(lab: OpenStackLab) -> None:
 
 
 def test_the_default_security_group_lets_nobody_in_until_a_rule_does(lab: OpenStackLab) -> None:
-    from ovnmesh.lab.openstack import objects
-
     site = lab.runner.lab.site("os1")
     # Who knows the way, past the router's SNAT: the outside with a route.
     (address,) = lab.router("os1").external_gateway_info["external_fixed_ips"]
@@ -60,15 +58,11 @@ def test_the_default_security_group_lets_nobody_in_until_a_rule_does(lab: OpenSt
     try:
         assert lab.ping("outside", "os1/vm-0", 3).received == 0
         assert site.external is not None
-        with objects.connect(site) as connection:
-            outside = [
-                *site.external.networks,
-                *(a.network for a in lab.runner.lab.outside_addresses),
-            ]
-            rules = objects.allow_ingress(connection, outside)
-            eventually(lambda: lab.ping("outside", "os1/vm-0", 1).received)
-            for rule in rules:
-                connection.network.delete_security_group_rule(rule)
+        outside = (address.network for address in lab.runner.lab.outside_addresses)
+        rules = lab.allow("os1", [*site.external.networks, *outside])
+        eventually(lambda: lab.ping("outside", "os1/vm-0", 1).received)
+        for rule in rules:
+            lab.api("os1").delete_security_group_rule(rule)
     finally:
         lab.runner.run_in("outside", ["ip", "route", "del", tenant])
 

@@ -4,11 +4,9 @@ from itertools import permutations
 
 import pytest
 
-from meshlab import first_packet_test, lossless_test
-from openstack_lab import until
+from meshlab import first_packet_test
+from openstack_lab import ALL, until
 from talk import Talk
-
-ALL = ("az1/pod1", "az2/pod0", "os1/vm-0", "os2/vm-1")
 
 
 def test_ports_are_the_documents_and_routers_of_one_name_do_not_collide(lab) -> None:
@@ -42,7 +40,6 @@ def test_addresses_are_their_own_although_the_router_translates_to_the_outside(o
     assert outside == gateway["ip_address"]
 
 
-@lossless_test
 def test_a_floating_ip_comes_and_goes_unnoticed(opened) -> None:
     talk, address = Talk(opened.runner), opened.runner.address_of
     network = opened.api("os1")
@@ -84,7 +81,6 @@ def test_subnets_come_and_go_with_the_router_s_interfaces_and_tags(opened) -> No
     opened.wait_in_order()
 
 
-@lossless_test
 def test_neutron_may_be_away(opened) -> None:
     with opened.lossless(("az1/pod1", "os1/vm-0"), ("os1/vm-0", "os2/vm-1")):
         opened.runner.fault_kill("os1", "neutron")
@@ -101,7 +97,6 @@ def test_neutron_may_be_away(opened) -> None:
     until(lambda: opened.mark("az1", "az1-n1") != "true")
 
 
-@lossless_test
 @pytest.mark.parametrize(
     ("changes", "code", "says"),
     [

@@ -12,13 +12,11 @@ from typing import Any
 
 import pytest
 
-from meshlab import eventually, lossless_test
+from meshlab import eventually
 from openstack_lab import OpenStackLab
 from ovnmesh.host.process import wait_until
 from ovnmesh.lab.openstack import neutron
 from ovnmesh.lab.runner import LabRunner
-
-pytestmark = lossless_test
 
 INTO, OUT = ("az1/pod0", "os1/vm-1"), ("os1/vm-0", "az1/pod1")
 #: What only rows of ours and of ovn-ic have.
@@ -76,7 +74,7 @@ def _without_their_keys(row: str) -> str:
     return f"{table} {json.dumps(cells, sort_keys=True)}"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cloud(opened: OpenStackLab) -> Iterator[Cloud]:
     made = Cloud(opened.runner)
     yield made
