@@ -77,6 +77,7 @@ class ChaosRun:
             teardown.down(self.folder)
         left = netns.names(f"{prefix_of(self.folder.resolve())}-")
         assert not left, f"namespaces left over: {left}"
+        shutil.rmtree(logs_of(self.seed), ignore_errors=True)  # of an attempt before this one
         self.tell("nothing left over")
 
     def tell(self, line: str) -> None:
@@ -187,9 +188,14 @@ def worst(results: list[PingResult], limit_ms: float) -> float:
     return max((max(r.longest_gap_ms, r.lost * least_ms) for r in results), default=0.0)
 
 
+def logs_of(seed: int) -> Path:
+    """Where logs and databases of a failed run stay."""
+    return Path(os.environ.get("CHAOS_LOGS") or tempfile.gettempdir()) / f"ovnmesh-chaos-{seed}"
+
+
 def save_logs(folder: Path, seed: int) -> Path:
     """Copy logs and databases of a lab to where they stay."""
-    kept = Path(os.environ.get("CHAOS_LOGS") or tempfile.gettempdir()) / f"ovnmesh-chaos-{seed}"
+    kept = logs_of(seed)
     shutil.rmtree(kept, ignore_errors=True)
     for path in folder.rglob("*"):
         if path.is_file() and path.suffix in (".log", ".db", ".yaml", ".json"):
