@@ -19,7 +19,7 @@ test: setup  ## every check: lint, then unit, property, ovsdb and lab tests on r
 	@scripts/test.sh
 
 test-fast: setup  ## only the tests without namespaces
-	pytest tests/unit tests/property tests/ovsdb
+	pytest -n 2 --dist loadfile tests/unit tests/property tests/ovsdb
 
 chaos: setup  ## break everything at random: MINUTES=10, or SEED= and ROUNDS= to replay
 	@PYTHONPATH=tests SEED=$(SEED) ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) python tests/lab/chaos/chaos_main.py
