@@ -195,10 +195,12 @@ def test_cutting_a_site_off_the_databases_leaves_traffic_alone(connected: LabRun
 
     assert reaches_databases()
     train = connected.ping_train("az1/pod1", "az2/pod1")
-    connected.fault_ic("az1")
-    connected.fault_ic("az1")
-    assert not reaches_databases()
-    connected.fault_ic("all", heal=True)
+    try:
+        connected.fault_ic("az1")
+        connected.fault_ic("az1")
+        assert not reaches_databases()
+    finally:
+        connected.fault_ic("all", heal=True)
     assert reaches_databases()
     assert train.stop().lost == 0
 
@@ -217,21 +219,25 @@ def test_a_pulled_cable_stops_traffic_until_it_is_plugged_in(connected: LabRunne
 
 @pytest.mark.parametrize("daemon", daemons.OVN_DAEMONS)
 def test_a_killed_daemon_of_the_gateway_heals(connected: LabRunner, daemon: str) -> None:
-    connected.fault_kill("az1/az1-gw", daemon)
-    with pytest.raises(LabError, match="does not run"):
+    try:
         connected.fault_kill("az1/az1-gw", daemon)
-    connected.fault_kill("az1/az1-gw", daemon, heal=True)
+        with pytest.raises(LabError, match="does not run"):
+            connected.fault_kill("az1/az1-gw", daemon)
+    finally:
+        connected.fault_kill("az1/az1-gw", daemon, heal=True)
     wait_until(
         lambda: connected.ping("az1/pod1", "az2/pod1", count=1, interval_ms=10).lost == 0,
         "traffic flows again",
-        timeout_s=10,
+        timeout_s=30,
     )
 
 
 @pytest.mark.parametrize("daemon", ["nb", "sb", "ovn-northd"])
 def test_a_killed_daemon_of_the_control_node_heals(connected: LabRunner, daemon: str) -> None:
-    connected.fault_kill("az2", daemon)
-    connected.fault_kill("az2", daemon, heal=True)
+    try:
+        connected.fault_kill("az2", daemon)
+    finally:
+        connected.fault_kill("az2", daemon, heal=True)
     site = connected.lab.sites[1]
     assert "ovn-cluster" in daemons.nbctl(site, "--wait=sb", "--", "sync", "--", "show")
     assert_lossless(connected, "az2/pod0", "az2/pod1")
@@ -244,9 +250,11 @@ def test_killed_interconnection_databases_come_back_as_they_were(connected: LabR
 
     assert zones() == ["az1", "az2"]
     train = connected.ping_train("az1/pod1", "az2/pod1")
-    connected.fault_kill("ic", "ic-db")
-    assert not netns.processes([connected.lab.ic_netns])
-    connected.fault_kill("ic", "ic-db", heal=True)
+    try:
+        connected.fault_kill("ic", "ic-db")
+        assert not netns.processes([connected.lab.ic_netns])
+    finally:
+        connected.fault_kill("ic", "ic-db", heal=True)
     assert zones() == ["az1", "az2"]
     assert train.stop().lost == 0
 

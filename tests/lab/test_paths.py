@@ -65,15 +65,20 @@ def set_mtu(mesh: MeshLab, place: str, mtu: int) -> None:
 
 
 def test_paths_are_measured_and_shown(small: MeshLab) -> None:
+    def measured() -> bool:
+        _, rtt_ms, loss = path(small, "az1", "az2")
+        return rtt_ms is not None and 0 < rtt_ms < 200 and loss < 0.5
+
     eventually(lambda: both_up(small))
-    eventually(lambda: path(small, "az1", "az2")[1] is not None, 40, "round-trip time")
-    _, rtt_ms, loss = path(small, "az1", "az2")
-    assert 0 < rtt_ms < 200
-    assert loss < 0.5
+    # The first figures may be of the moment of joining; they are written anew every 10 s.
+    eventually(measured, 60, "figures of a path that is well")
+    before = path(small, "az1", "az2")
     shown = json.loads(small.ovnmesh("status", "az1", "-o", "json").stdout)
+    after = path(small, "az1", "az2")
     (line,) = shown["sites"]["az1"]["paths"]
     assert (line["node"], line["az"], line["peer"]) == ("az1-gw", "az2", "az2-gw")
-    assert (line["state"], line["active"], line["rtt_ms"]) == ("up", True, rtt_ms)
+    assert (line["state"], line["active"]) == ("up", True)
+    assert line["rtt_ms"] in (before[1], after[1])
     assert "az2-gw" in small.ovnmesh("status", "az1").stdout.partition("Paths")[2]
 
 
