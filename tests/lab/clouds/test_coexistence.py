@@ -37,6 +37,28 @@ class Cloud(OpenStackLab):
     def router0(self) -> Any:
         return self.router("os1")
 
+    def ensure_router0(self) -> None:
+        """The router as the lab has made it, whatever became of it."""
+        router = self.neutron.find_router("router0") or self.neutron.create_router(name="router0")
+        if not router.is_admin_state_up or not router.external_gateway_info:
+            gateway = {"network_id": self.public().id}
+            self.neutron.update_router(
+                router, is_admin_state_up=True, external_gateway_info=gateway
+            )
+        subnet = self.neutron.find_subnet("provider-v4", ignore_missing=False)
+        ports = self.neutron.ports(device_id=router.id)
+        if subnet.id not in [ip["subnet_id"] for port in ports for ip in port.fixed_ips]:
+            self.neutron.add_interface_to_router(router, subnet=subnet)
+
+    def remove_more(self) -> None:
+        """The network that a test adds, if it is there."""
+        network = self.neutron.find_network("more")
+        if network is None:
+            return
+        for port in self.neutron.ports(network_id=network.id, device_id=self.router0().id):
+            self.neutron.remove_interface_from_router(self.router0(), port_id=port.id)
+        self.neutron.delete_network(network)
+
     def public(self) -> Any:
         return self.neutron.find_network("public", ignore_missing=False)
 
@@ -79,6 +101,19 @@ def cloud(opened: OpenStackLab) -> Iterator[Cloud]:
     made = Cloud(opened.runner)
     yield made
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def in_order(cloud: Cloud) -> None:
+    """Whatever an attempt that failed has left is undone."""
+    cloud.runner.fault_kill("os1", "neutron", heal=True)
+    cloud.ensure_router0()
+    cloud.remove_more()
+    for floating in cloud.neutron.ips():
+        cloud.neutron.delete_ip(floating)
+    if cloud.status("os1")["state"] == "idle":
+        cloud.change_site_file("os1", enable_ic=True)
+    cloud.wait_in_order("az1", "os1", timeout_s=60)
 
 
 def test_updates_of_the_router(cloud: Cloud) -> None:
@@ -170,10 +205,7 @@ def test_a_deleted_router_leaves_nothing_and_its_successor_joins(cloud: Cloud) -
     eventually(lambda: "192.168.1.0/24" not in cloud.routes("az1"))
     assert len(cloud.learned_routes("az1")) < STORM
     assert cloud.codes("os1")
-    new = cloud.neutron.create_router(
-        name="router0", external_gateway_info={"network_id": cloud.public().id}
-    )
-    cloud.neutron.add_interface_to_router(new, subnet=subnet)
+    cloud.ensure_router0()
     cloud.wait_in_order("az1", "os1", timeout_s=60)
     for pair in (INTO, OUT):
         cloud.reaches(*pair, timeout_s=30)
