@@ -11,6 +11,8 @@ from ovnmesh.lab.openstack import objects
 
 #: A place in each site of the lab that the tests of clouds share.
 ALL = ("az1/pod1", "az2/pod0", "os1/vm-0", "os2/vm-1")
+#: What tests add to a cloud for a while.
+ADDED_NETWORKS, ADDED_ROUTER = ("more", "late", "second"), "router1"
 
 
 class OpenStackLab(MeshLab):
@@ -73,6 +75,20 @@ class OpenStackLab(MeshLab):
     def allow(self, site: str, networks: Sequence[Any]) -> Sequence[str]:
         """Let some networks reach a site's VMs; ids of the rules that do."""
         return objects.allow_ingress(self._connections[site], networks)
+
+    def remove_added(self, site: str) -> None:
+        """Remove what an attempt that failed has left in a cloud."""
+        for daemon in ("neutron", "controller"):
+            self.runner.fault_kill(site, daemon, heal=True)
+        network = self.api(site)
+        for floating in network.ips():
+            network.delete_ip(floating)
+        for added in filter(None, map(network.find_network, ADDED_NETWORKS)):
+            for port in network.ports(network_id=added.id, device_owner="network:router_interface"):
+                network.remove_interface_from_router(port.device_id, port_id=port.id)
+            network.delete_network(added)
+        if router := network.find_router(ADDED_ROUTER):
+            network.delete_router(router)
 
     def in_order(self, site: str) -> bool:
         return bool(self.status(site) == {"state": "joined", "findings": []})

@@ -5,8 +5,15 @@ from itertools import permutations
 import pytest
 
 from meshlab import first_packet_test
-from openstack_lab import ALL, until
+from openstack_lab import ADDED_ROUTER, ALL, OpenStackLab, until
 from talk import Talk
+
+
+@pytest.fixture(autouse=True)
+def in_order(lab: OpenStackLab) -> None:
+    """Whatever an attempt that failed has left is undone."""
+    lab.remove_added("os1")
+    lab.wait_in_order(timeout_s=90)
 
 
 def test_ports_are_the_documents_and_routers_of_one_name_do_not_collide(lab) -> None:
@@ -120,22 +127,25 @@ def test_a_wrong_site_file_harms_nothing(opened, changes, code, says) -> None:
 def test_a_second_router_gets_a_transit_switch_of_its_own(opened) -> None:
     cidr = "192.168.88.0/24"
     network = opened.api("os1")
-    router = network.create_router(name="router1")
+    router = network.create_router(name=ADDED_ROUTER)
     inner = network.create_network(name="second")
     subnet = network.create_subnet(network_id=inner.id, ip_version=4, cidr=cidr)
     network.add_interface_to_router(router, subnet=subnet)
-    with opened.changed_site_file("os1", routers=["router0", "router1"]):
-        until(lambda: opened.codes("os1") == ["router-without-switch"])
-        assert opened.ping("az1/pod1", "os1/vm-0", 3).lost == 0
-        opened.ovnmesh("transit-switch", "add", "ts1", "--cidr", "169.254.101.0/24")
-        until(lambda: cidr in opened.routes("az1"), timeout_s=60)
-        opened.wait_in_order("os1")
-        # The router itself answers: routed by way of its own transit switch.
-        first = cidr.replace("0/24", "1")
-        talk = ["ping", "-c", "1", "-W", "1", first]
-        until(lambda: opened.runner.run_in("az1/pod1", talk) is not None)
-    until(lambda: cidr not in opened.routes("az1"))
-    opened.ovnmesh("transit-switch", "remove", "ts1")
+    try:
+        with opened.changed_site_file("os1", routers=["router0", ADDED_ROUTER]):
+            until(lambda: opened.codes("os1") == ["router-without-switch"])
+            assert opened.ping("az1/pod1", "os1/vm-0", 3).lost == 0
+            opened.ovnmesh("transit-switch", "add", "ts1", "--cidr", "169.254.101.0/24")
+            until(lambda: cidr in opened.routes("az1"), timeout_s=60)
+            opened.wait_in_order("os1")
+            # The router itself answers: routed by way of its own transit switch.
+            first = cidr.replace("0/24", "1")
+            talk = ["ping", "-c", "1", "-W", "1", first]
+            until(lambda: opened.runner.run_in("az1/pod1", talk) is not None)
+        until(lambda: cidr not in opened.routes("az1"))
+    finally:
+        opened.ovnmesh("transit-switch", "remove", "ts1", check=False)
+    assert "ts1" not in opened.ovnmesh("transit-switch", "list").stdout
     network.remove_interface_from_router(router, subnet=subnet)
     network.delete_router(router)
     network.delete_network(inner)

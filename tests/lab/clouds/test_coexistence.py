@@ -50,15 +50,6 @@ class Cloud(OpenStackLab):
         if subnet.id not in [ip["subnet_id"] for port in ports for ip in port.fixed_ips]:
             self.neutron.add_interface_to_router(router, subnet=subnet)
 
-    def remove_more(self) -> None:
-        """The network that a test adds, if it is there."""
-        network = self.neutron.find_network("more")
-        if network is None:
-            return
-        for port in self.neutron.ports(network_id=network.id, device_id=self.router0().id):
-            self.neutron.remove_interface_from_router(self.router0(), port_id=port.id)
-        self.neutron.delete_network(network)
-
     def public(self) -> Any:
         return self.neutron.find_network("public", ignore_missing=False)
 
@@ -106,11 +97,8 @@ def cloud(opened: OpenStackLab) -> Iterator[Cloud]:
 @pytest.fixture(autouse=True)
 def in_order(cloud: Cloud) -> None:
     """Whatever an attempt that failed has left is undone."""
-    cloud.runner.fault_kill("os1", "neutron", heal=True)
+    cloud.remove_added("os1")
     cloud.ensure_router0()
-    cloud.remove_more()
-    for floating in cloud.neutron.ips():
-        cloud.neutron.delete_ip(floating)
     if cloud.status("os1")["state"] == "idle":
         cloud.change_site_file("os1", enable_ic=True)
     cloud.wait_in_order("az1", "os1", timeout_s=60)
