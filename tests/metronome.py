@@ -1,7 +1,7 @@
-"""Tells whether the machine withheld its processors: then a lost packet proves nothing.
+"""Tells whether the machine withheld its processors: then a failure proves nothing.
 
-For tests that bound an outage. The hosts of virtual machines give processors to others now and
-then, for tenths of a second; BFD takes a gateway for dead after 0.3 s.
+Called by tests/conftest.py around every test. The hosts of virtual machines give processors to
+others now and then, for tenths of a second; BFD takes a gateway for dead after 0.3 s.
 """
 
 import threading

@@ -77,7 +77,7 @@ class OpenStackLab(MeshLab):
         return objects.allow_ingress(self._connections[site], networks)
 
     def remove_added(self, site: str) -> None:
-        """Remove what an attempt that failed has left in a cloud."""
+        """Heal a cloud's daemons, and remove what an attempt that failed has left in it."""
         for daemon in ("neutron", "controller"):
             self.runner.fault_kill(site, daemon, heal=True)
         network = self.api(site)

@@ -34,7 +34,6 @@ AWAY_S = 16.0
 
 
 def start(folder: Path, nodes: int, gateways: int, **wanted: object) -> Iterator[MeshLab]:
-
     def site(name: str) -> SiteSpec:
         names = [f"{name}-gw", *(f"{name}-n{i}" for i in range(1, nodes))]
         return SiteSpec(name=name, nodes=tuple(names), gw_nodes=tuple(names[:gateways]))
