@@ -4,16 +4,16 @@ Called by the command line. Pure; says what is, in the words of the documents, a
 right as findings. Must not format.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.checks.paths import PathLine, check_paths, site_paths
 from ovnmesh.model.desired import decode_record
-from ovnmesh.model.finding import Finding, Severity, finding_from_json
+from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import IcRoute, Interconnect, Northbound, Observed
 from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
+from ovnmesh.model.status_record import decode_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +102,12 @@ def _read_status(nb: Northbound) -> tuple[str, tuple[Finding, ...]]:
     raw = nb.external_ids.get(keys.STATUS, "")
     if not raw:
         return ("joining" if nb.transit_lrps() else "idle"), ()
-    try:
-        found = json.loads(raw)
-        return str(found["state"]), tuple(finding_from_json(f) for f in found["findings"])
-    except (ValueError, KeyError, TypeError):
-        return "unknown", (
-            Finding(
-                "status-unreadable",
-                keys.STATUS,
-                "NB_Global.external_ids:ovnmesh-status cannot be read; did a newer controller "
-                "write it?",
-            ),
-        )
+    unreadable = Finding(
+        "status-unreadable",
+        keys.STATUS,
+        "NB_Global.external_ids:ovnmesh-status cannot be read; did a newer controller write it?",
+    )
+    return decode_status(raw) or ("unknown", (unreadable,))
 
 
 def _gateways(observed: Observed) -> tuple[GatewayLine, ...]:

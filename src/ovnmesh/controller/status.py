@@ -1,25 +1,14 @@
 """The status record: state and findings, kept in the site's own northbound database.
 
-Called by the reconciler; `ovnmesh status` reads the record from anywhere the database is reached.
-Must not write when nothing changed.
+Called by the reconciler. Must not write when nothing changed.
 """
-
-import json
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.finding import Finding
 from ovnmesh.model.observed import Northbound
+from ovnmesh.model.status_record import encode_status
 from ovnmesh.plan.northbound import merge
 from ovnmesh.plan.operations import Batch, Db
-
-
-def encode_status(state: str, findings: tuple[Finding, ...]) -> str:
-    """The status record: stable, so that an unchanged status writes nothing."""
-    return json.dumps(
-        {"state": state, "findings": [finding.to_json() for finding in sorted(findings)]},
-        separators=(",", ":"),
-        sort_keys=True,
-    )
 
 
 def plan_status(nb: Northbound, state: str, findings: tuple[Finding, ...]) -> Batch | None:
