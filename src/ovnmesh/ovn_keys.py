@@ -17,6 +17,8 @@ SITE_RECORD: Final = "ovnmesh-site"
 RESTORE: Final = "ovnmesh-restore"
 #: NB_Global.external_ids: JSON of the current findings; read by `ovnmesh status`.
 STATUS: Final = "ovnmesh-status"
+#: NB_Global.external_ids: JSON of denied prefixes by reason, without those of the configuration.
+DENIED: Final = "ovnmesh-denied"
 #: NB_Global.options: chassis that are, or are about to be, gateways. northd copies these options to
 #: SB_Global.options (northd.c), where the agents read them.
 GATEWAYS: Final = "ovnmesh-gateways"

@@ -43,8 +43,8 @@ def test_ipv6_is_denied_where_no_switch_carries_it(subnets, expected) -> None:
 
 def test_nothing_is_denied_for_it_when_all_is_carried() -> None:
     site, _ = joined("192.168.1.1/24")
-    assert uncarried(("ts",), site.observed) == ()
-    assert uncarried((), site.observed) == ()
+    assert uncarried(("ts",), site.observed) == {}
+    assert uncarried((), site.observed) == {}
 
 
 def test_a_forecast_has_the_ports_that_joining_will_make() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.checks.paths import PathLine, check_paths, site_paths
-from ovnmesh.model.desired import decode_record
+from ovnmesh.model.denied import Reasons, deny_list, recorded_reasons
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import IcRoute, Interconnect, Northbound, Observed
 from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
@@ -40,7 +40,12 @@ class PortLine:
 
 @dataclass(frozen=True, slots=True)
 class RouteLine:
-    """A prefix and what becomes of it: "advertised", "learned", "refused", "manual"."""
+    """A prefix and what becomes of it.
+
+    Attributes:
+        state: "advertised", "learned", "manual", "refused" or "withheld".
+        why: for the last two, all reasons.
+    """
 
     prefix: str
     az: str
@@ -145,6 +150,7 @@ def mesh_ports(ic: Interconnect) -> tuple[PortLine, ...]:
 def _routes(observed: Observed) -> tuple[RouteLine, ...]:
     nb, ic = observed.nb, observed.ic
     owners = _next_hops(observed)
+    denials = _read_denials(nb)
     lines = [
         RouteLine(str(r.prefix), r.az, r.nexthop, r.ts, "advertised")
         for r in ic.routes
@@ -160,11 +166,11 @@ def _routes(observed: Observed) -> tuple[RouteLine, ...]:
         state = "learned" if route.learned else "manual"
         lines.append(RouteLine(str(prefix), hop.az, route.nexthop, hop.ts, state))
     lines += [
-        RouteLine(str(r.prefix), r.az, r.nexthop, r.ts, "refused", _why_refused(r.prefix, nb))
+        RouteLine(str(r.prefix), r.az, r.nexthop, r.ts, "refused", denials.why(r.prefix))
         for r in ic.routes
         if r.az != nb.name and (r.prefix, r.nexthop) not in learned
     ]
-    lines += _withheld(nb, ic.routes)
+    lines += _withheld(nb, ic.routes, denials)
     return tuple(sorted(lines, key=lambda line: (line.state, line.az, line.prefix)))
 
 
@@ -193,7 +199,7 @@ def _next_hops(observed: Observed) -> Mapping[str, _Hop]:
     return found
 
 
-def _withheld(nb: Northbound, routes: tuple[IcRoute, ...]) -> list[RouteLine]:
+def _withheld(nb: Northbound, routes: tuple[IcRoute, ...], denials: "_Denials") -> list[RouteLine]:
     """Our own prefixes that are not advertised."""
     advertised = {route.prefix for route in routes if route.az == nb.name}
     transit = {port.uuid for port in nb.transit_lrps()}
@@ -205,31 +211,46 @@ def _withheld(nb: Northbound, routes: tuple[IcRoute, ...]) -> list[RouteLine]:
         if not is_link_local(prefix)
     }
     return [
-        RouteLine(str(prefix), nb.name, "", "", "withheld", _why_refused(prefix, nb))
+        RouteLine(str(prefix), nb.name, "", "", "withheld", denials.why(prefix))
         for prefix in sorted(own - advertised)
     ]
 
 
-def _why_refused(prefix: Prefix, nb: Northbound) -> str:
-    if nb.options.get(keys.ROUTE_LEARN) != "true":
-        return 'auto-route is "false"'
-    record = decode_record(nb.external_ids.get(keys.SITE_RECORD, ""))
-    for denied, why in (record.denied if record else {}).items():
-        if denied.contains(prefix):
-            return why
-    for port in nb.router_ports:
-        if port.is_gateway and prefix in port.prefixes:
-            return f"external network of router port {port.name}"
-    for finding in _read_status(nb)[1]:
-        subject = try_parse_prefix(finding.subject)
-        if finding.code == "cidr-conflict" and subject is not None and subject.overlaps(prefix):
-            return finding.message
-    deny = nb.options.get(keys.ROUTE_DENYLIST) or nb.options.get(keys.ROUTE_BLACKLIST) or ""
-    for text in deny.split(","):
-        block = try_parse_prefix(text)
-        if block is not None and block.contains(prefix):
-            return f"deny list: {block}"
-    return "not there yet; is ovn-ic running?"
+@dataclass(frozen=True, slots=True)
+class _Denials:
+    """What the site keeps out and why, read once for all routes.
+
+    Attributes:
+        auto_route: whether routes are exchanged at all.
+        reasons: what the controller has recorded.
+        listed: what stands on the deny list.
+        lengths: lengths of all these prefixes, longest first.
+    """
+
+    auto_route: bool
+    reasons: Reasons
+    listed: frozenset[Prefix]
+    lengths: tuple[int, ...]
+
+    def why(self, prefix: Prefix) -> str:
+        """All reasons why a prefix is not advertised or not learned, the nearest first."""
+        found = [] if self.auto_route else ['auto-route is "false"']
+        for length in self.lengths:
+            if length > prefix.length:
+                continue
+            block = prefix.widened(length)
+            where = "" if block == prefix else f"within {block}: "
+            # Only an older controller, or a hand, leaves an entry without a reason.
+            default = ("on the deny list of NB_Global",) if block in self.listed else ()
+            found += [where + why for why in self.reasons.get(block, default)]
+        return "; ".join(found) or "not there yet; is ovn-ic running?"
+
+
+def _read_denials(nb: Northbound) -> _Denials:
+    reasons, listed = recorded_reasons(nb.external_ids), frozenset(deny_list(nb.options))
+    lengths = {prefix.length for prefix in (*reasons, *listed)}
+    auto_route = nb.options.get(keys.ROUTE_LEARN) == "true"
+    return _Denials(auto_route, reasons, listed, tuple(sorted(lengths, reverse=True)))
 
 
 def _live_findings(observed: Observed, gateways: tuple[GatewayLine, ...]) -> list[Finding]:

@@ -41,6 +41,11 @@ class Prefix:
             and self.first <= other.first <= self.last
         )
 
+    def widened(self, length: int) -> "Prefix":
+        """The prefix of that length, no longer than this one, that contains this one."""
+        host_bits = (32 if self.version == 4 else 128) - length
+        return Prefix(self.version, self.first >> host_bits << host_bits, length)
+
     def overlaps(self, other: "Prefix") -> bool:
         """Whether the two share any address; prefixes nest or are disjoint."""
         return self.contains(other) or other.contains(self)

@@ -71,7 +71,7 @@ def resolve_conflicts(
         for prefix in out:
             denied.setdefault(
                 prefix,
-                f"overlap: {winner.owner.az} has {winner.prefix}, "
+                f"overlap: {winner.owner.az} keeps {winner.prefix}, "
                 f"{loser.owner.az} has {loser.prefix}",
             )
         findings.append(_describe(az, winner, loser, out))

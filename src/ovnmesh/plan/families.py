@@ -6,14 +6,14 @@ second (ovn-ic.c: get_nexthop_from_lport_addresses, add_to_routes_learned; measu
 a minute). So they are denied. Must not decide anything about families that are carried.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
 
 
-def uncarried(switches: Iterable[str], observed: Observed) -> tuple[Prefix, ...]:
-    """Own networks that nobody could reach by way of the transit switches in use.
+def uncarried(switches: Iterable[str], observed: Observed) -> Mapping[Prefix, str]:
+    """Own networks that nobody could reach by way of the transit switches in use, with the reason.
 
     Args:
         switches: the transit switches that the site uses; without any, nothing is uncarried.
@@ -23,7 +23,7 @@ def uncarried(switches: Iterable[str], observed: Observed) -> tuple[Prefix, ...]
     subnets = [try_parse_prefix(text) for switch in used for text in switch.subnets]
     carried = {subnet.version for subnet in subnets if subnet is not None}
     if not carried:
-        return ()
+        return {}
     nb = observed.nb
     transit = {port.uuid for port in nb.transit_lrps()}
     own = [p for port in nb.router_ports if port.uuid not in transit for p in port.prefixes]
@@ -33,4 +33,8 @@ def uncarried(switches: Iterable[str], observed: Observed) -> tuple[Prefix, ...]
         if not route.learned and route.policy != "src-ip"
         if (prefix := try_parse_prefix(route.prefix)) is not None and prefix.length
     ]
-    return tuple(sorted({p for p in own if p.version not in carried and not is_link_local(p)}))
+    return {
+        prefix: f"no transit switch of the site carries IPv{prefix.version}"
+        for prefix in sorted(own)
+        if prefix.version not in carried and not is_link_local(prefix)
+    }

@@ -126,7 +126,9 @@ def _still_marked(nodes: tuple[str, ...]) -> tuple[Finding, ...]:
 
 def _erase_records(observed: Observed) -> tuple[Operation, ...]:
     nb = observed.nb
-    records = frozenset({keys.SITE_RECORD, keys.RESTORE, keys.STATUS, keys.GATEWAY_STATE})
+    records = frozenset(
+        {keys.SITE_RECORD, keys.RESTORE, keys.STATUS, keys.DENIED, keys.GATEWAY_STATE}
+    )
     return (
         *merge("NB_Global", nb.global_uuid, "external_ids", nb.external_ids, {}, records),
         *merge("NB_Global", nb.global_uuid, "options", nb.options, {}, frozenset({keys.GATEWAYS})),

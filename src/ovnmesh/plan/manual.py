@@ -5,7 +5,7 @@ one that an operator could have typed: no tag of ours, and nothing of ours ever 
 touch learned routes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.model.finding import Finding, Severity
@@ -103,17 +103,22 @@ def manual_routes(observed: Observed) -> Mapping[Prefix, str]:
         for subnet in ts.subnets
         if (prefix := try_parse_prefix(subnet)) is not None
     ]
-    return {
-        prefix: f"manual route by way of {hop}"
-        for prefix, hop in written_routes(observed.nb)
-        if any(subnet.contains(hop) for subnet in subnets)
-    }
+    hops: dict[Prefix, set[Prefix]] = {}
+    for prefix, hop in written_routes(observed.nb):
+        if any(subnet.contains(hop) for subnet in subnets):
+            hops.setdefault(prefix, set()).add(hop)
+    # Sorted: the reason is recorded, and an order that changes would be written again.
+    return {prefix: f"manual route by way of {_addresses(hops[prefix])}" for prefix in hops}
+
+
+def _addresses(hops: Iterable[Prefix]) -> str:
+    return ", ".join(str(hop).split("/")[0] for hop in sorted(hops))
 
 
 def split_manual(
     observed: Observed, manual: Mapping[Prefix, str]
-) -> tuple[tuple[Prefix, ...], tuple[Finding, ...]]:
-    """Manual prefixes that can be denied, and findings for those too wide for that.
+) -> tuple[Mapping[Prefix, str], tuple[Finding, ...]]:
+    """Manual prefixes that can be denied, with the reasons, and findings for those too wide.
 
     Denying a prefix denies everything inside it, in both directions.
     """
@@ -132,7 +137,7 @@ def split_manual(
         )
         for prefix in sorted(wide)
     )
-    return tuple(sorted(set(manual) - wide)), findings
+    return {prefix: why for prefix, why in manual.items() if prefix not in wide}, findings
 
 
 def written_routes(nb: Northbound) -> Iterator[tuple[Prefix, Prefix]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.capabilities import Capabilities
+from ovnmesh.model.denied import deny_list
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Northbound
 from ovnmesh.model.prefixes import Prefix
@@ -92,10 +93,9 @@ def merge(
     return (MergeKeys(table, uuid, column, put, remove),) if put or remove else ()
 
 
-def original_deny_list(nb: Northbound) -> str:
-    """The deny list that stood in the database before we joined, as written; "" if none."""
-    options = _remembered(nb)[1] if keys.RESTORE in nb.external_ids else nb.options
-    return options.get(keys.ROUTE_DENYLIST) or options.get(keys.ROUTE_BLACKLIST) or ""
+def original_deny_list(nb: Northbound) -> tuple[Prefix, ...]:
+    """The deny list that stood in the database before we joined."""
+    return deny_list(_remembered(nb)[1] if keys.RESTORE in nb.external_ids else nb.options)
 
 
 def _remember(nb: Northbound, adopted: bool) -> str:

@@ -11,17 +11,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.denied import encode_denied
 from ovnmesh.model.desired import Desired, GatewayPolicy, encode_desired
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.gateway_state import encode_gateway_state
 from ovnmesh.model.observed import Observed
-from ovnmesh.model.prefixes import (
-    LINK_LOCAL,
-    Prefix,
-    is_link_local,
-    minimal,
-    try_parse_prefix,
-)
+from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, is_link_local
 from ovnmesh.plan.addressing import Endpoint, choose_endpoint, taken_by_others
 from ovnmesh.plan.bfd import plan_bfd
 from ovnmesh.plan.claims import (
@@ -31,6 +26,7 @@ from ovnmesh.plan.claims import (
     plan_release_switch,
 )
 from ovnmesh.plan.conflicts import Conflicts, resolve_conflicts
+from ovnmesh.plan.deny import Denied, decide_denied
 from ovnmesh.plan.external import decide_external
 from ovnmesh.plan.families import uncarried
 from ovnmesh.plan.gateways import (
@@ -44,12 +40,7 @@ from ovnmesh.plan.learned import plan_surplus, plan_withdrawals, storming
 from ovnmesh.plan.manual import manual_routes, split_manual, written_routes
 from ovnmesh.plan.mtu import check_mtu, gateway_mtu, plan_mtu_claims
 from ovnmesh.plan.nat_guard import plan_nat_guard
-from ovnmesh.plan.northbound import (
-    check_deny_list,
-    deny_keys,
-    original_deny_list,
-    plan_global,
-)
+from ovnmesh.plan.northbound import check_deny_list, deny_keys, plan_global
 from ovnmesh.plan.operations import Batch, Db, MergeKeys, Operation
 from ovnmesh.plan.pending import Ages, Waits
 from ovnmesh.plan.ports import awaits_key, plan_port_removal, plan_ports
@@ -106,7 +97,7 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
     external = decide_external(desired, observed, foreign)
     conflicts = _conflicts(desired, observed, (*external.denied, *manual, *foreign))
     deniable, manual_findings = split_manual(observed, manual)
-    denied = _denied(desired, observed, conflicts, (*external.denied, *deniable, *foreign))
+    denied = decide_denied(desired, observed, external.denied, deniable, foreign, conflicts.denied)
     gateways = decide_gateways(desired, observed, ages)
     capabilities = nb.capabilities
     batches = [
@@ -156,7 +147,9 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
             *external.findings,
             *(check_mtu(gateways.marked, observed) if desired.gateways.mtu_bytes is None else ()),
             *(manual_findings if desired.auto_route else ()),
-            *check_deny_list([p for p in denied if p not in (*LINK_LOCAL, *foreign)], capabilities),
+            *check_deny_list(
+                [p for p in denied.listed if p not in (*LINK_LOCAL, *foreign)], capabilities
+            ),
         ),
         pause_ovn_ic=renames(desired.az_name, observed) or storming(observed),
         waiting=tuple(
@@ -257,33 +250,22 @@ def _conflicts(desired: Desired, observed: Observed, withheld: Collection[Prefix
     return resolve_conflicts(desired.az_name, local | desired.local, ignored, observed.ic, nb.name)
 
 
-def _denied(
-    desired: Desired, observed: Observed, conflicts: Conflicts, withheld: tuple[Prefix, ...]
-) -> tuple[Prefix, ...]:
-    capabilities = observed.nb.capabilities
-    # OVN itself never advertises link-local prefixes; where naming one would block all of IPv6,
-    # leave it to OVN.
-    link_local = [p for p in LINK_LOCAL if p.version == 4 or not capabilities.denylist_breaks_ipv6]
-    found = original_deny_list(observed.nb).split(",")
-    original = [p for text in found if (p := try_parse_prefix(text.strip())) is not None]
-    return minimal([*link_local, *desired.denied, *withheld, *conflicts.denied, *original])
-
-
 def _plan_global(
-    desired: Desired, observed: Observed, denied: tuple[Prefix, ...], gateways: Gateways
+    desired: Desired, observed: Observed, denied: Denied, gateways: Gateways
 ) -> tuple[Operation, ...]:
     nb = observed.nb
     capabilities = nb.capabilities
     auto = "true" if desired.auto_route else "false"
     options = {keys.ROUTE_ADV: auto, keys.ROUTE_LEARN: auto}
     options |= {keys.GATEWAYS: ",".join(gateways.marked)} | _bfd_options(desired.gateways)
-    options |= {key: ",".join(map(str, denied)) for key in deny_keys(capabilities)}
+    options |= {key: ",".join(map(str, denied.listed)) for key in deny_keys(capabilities)}
     adopted = any(
         nb.transit_lrp(ts, nb.name or desired.az_name) is not None
         for ts in observed.ic.transit_switches
     )
     records = {
         keys.SITE_RECORD: encode_desired(desired),
+        keys.DENIED: encode_denied(denied.reasons, desired.denied),
         keys.GATEWAY_STATE: encode_gateway_state(gateways.state),
     }
     return plan_global(nb, desired.az_name, options, records, adopted)

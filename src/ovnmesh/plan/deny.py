@@ -1,0 +1,51 @@
+"""What is kept out: every denied prefix with its reasons, and the list that OVN is given.
+
+Called by `plan.site`. OVN withholds and refuses what its deny list names and everything inside it
+(ovn-nb(5), ic-route-blacklist). The list names only what it has to; reasons are kept for every
+prefix, also for one inside another. Must not know why a source denies a prefix.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ovnmesh.model.denied import Reasons, collect_reasons
+from ovnmesh.model.desired import Desired
+from ovnmesh.model.observed import Observed
+from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, minimal
+from ovnmesh.plan.northbound import original_deny_list
+
+LINK_LOCAL_REASON = "link-local: OVN never advertises it"
+ORIGINAL_REASON = "on the deny list since before the site joined"
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The outcome for one site.
+
+    Attributes:
+        reasons: every prefix that is kept out, with all reasons.
+        listed: what the deny list has to name for that; none lies within another.
+    """
+
+    reasons: Reasons
+    listed: tuple[Prefix, ...]
+
+
+def decide_denied(desired: Desired, observed: Observed, *found: Mapping[Prefix, str]) -> Denied:
+    """Put together what is kept out.
+
+    Args:
+        desired: the wish, with prefixes that are denied by it.
+        observed: the site and the mesh.
+        found: what other rules deny, each prefix with the reason.
+    """
+    original = dict.fromkeys(original_deny_list(observed.nb), ORIGINAL_REASON)
+    pairs = [pair for source in (desired.denied, *found, original) for pair in source.items()]
+    # OVN itself never advertises link-local prefixes; where naming one would block all of IPv6,
+    # leave it to OVN.
+    breaks = observed.nb.capabilities.denylist_breaks_ipv6
+    named = [prefix for prefix in LINK_LOCAL if prefix.version == 4 or not breaks]
+    return Denied(
+        collect_reasons([*pairs, *((prefix, LINK_LOCAL_REASON) for prefix in LINK_LOCAL)]),
+        minimal([*(prefix for prefix, _ in pairs), *named]),
+    )
