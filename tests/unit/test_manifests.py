@@ -22,7 +22,7 @@ from ovnmesh.config import InterconnectConfig
 from ovnmesh.errors import ProviderError
 from ovnmesh.providers import folders
 from ovnmesh.providers.manifests import ManifestsProvider
-from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES
+from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES, parse_documents
 
 
 @pytest.fixture(autouse=True)
@@ -288,6 +288,10 @@ def test_aliases_of_plain_values_are_fine(folder):
     state = read(folder)
     assert state.problems == ()
     assert state.config.gw_nodes == ("az1",)
+
+
+def test_an_anchor_may_be_given_again():
+    assert parse_documents(b"[&a x, *a, &a y, *a]", "x.yaml") == [["x", "x", "y", "y"]]
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,20 @@
 """Bytes of a YAML file -> plain values with their lines, refusing what no manifest needs.
 
-Called by the providers that read manifests. Pure. Builds values straight from libyaml's events and
-constructs no objects, so no file, however made, can run code, grow in memory or recurse deeply:
-bounded are the nesting, the number of events and the aliases (of plain values only: nested aliases
-of collections are how a few lines become gigabytes). Manifests with tabs before comments, as in the
-documents, need libyaml: PyYAML's own parser refuses them.
+Called by the providers that read manifests. Pure. PyYAML composes and constructs; this adds where a
+mapping and its keys stand, and refuses what would let a small file do harm: keys twice, tags, deep
+nesting, very many values, and aliases of collections (nested, a few lines stand for gigabytes).
+
+libyaml's events are composed by PyYAML's `Composer` and not by that of `CSafeLoader`, which ends
+the process at some ten thousand brackets (PyYAML 6.0.3). libyaml is needed: manifests with tabs
+before comments, as in the documents, are refused by PyYAML's own parser.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
-from yaml.resolver import Resolver
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
 
 from ovnmesh.config import describe, quote
 from ovnmesh.errors import ConfigError, Problem
@@ -20,11 +22,9 @@ from ovnmesh.errors import ConfigError, Problem
 MAX_FILE_BYTES = 1024 * 1024
 """Largest file read; etcd and so Kubernetes accept objects up to about this size."""
 _MAX_DEPTH = 32
-# A file of that size made of manifests has about 50,000 events; one made of commas ten times more.
-_MAX_EVENTS = 100_000
-_STRING_TAG = "tag:yaml.org,2002:str"
-_RESOLVER = Resolver()
-_TRUE = frozenset({"yes", "true", "on"})
+# A file of that size made of manifests has 50,000 to 100,000 values; made of commas, 500,000.
+_MAX_VALUES = 100_000
+_TAG = "tag:yaml.org,2002:"
 
 
 class LocatedDict(dict[object, object]):
@@ -35,86 +35,78 @@ class LocatedDict(dict[object, object]):
         lines: the line of each key.
     """
 
-    line = 0
-
-    def __init__(self) -> None:
+    def __init__(self, line: int) -> None:
         super().__init__()
+        self.line = line
         self.lines: dict[object, int] = {}
 
 
-@dataclass(slots=True)
-class _Frame:
-    """A collection under construction; `key` is the key that waits for its value."""
+class _Loader(Composer, yaml.CSafeLoader):
+    """Loads the documents of one file."""
 
-    value: LocatedDict | list[object]
-    key: object = None
-    has_key: bool = False
+    def __init__(self, text: str, file: str) -> None:
+        Composer.__init__(self)
+        yaml.CSafeLoader.__init__(self, text)
+        self._file = file
+        self._depth = 0
+        self._values = 0
 
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: Any = self.peek_event()
+        self._values += 1
+        if self._values > _MAX_VALUES:
+            raise self._wrong(event, f"more than {_MAX_VALUES} values", "several smaller files")
+        if isinstance(event, yaml.AliasEvent):
+            if not isinstance(self.anchors.get(event.anchor), yaml.ScalarNode):
+                expected = "the value itself; only plain values are repeated"
+                raise self._wrong(event, f"the alias *{event.anchor}", expected)
+        elif event.tag not in (None, f"{_TAG}str"):
+            raise self._wrong(event, f"the tag {quote(str(event.tag))}", "no tags")
+        else:  # YAML 1.1, section 3.2.2.2: a later anchor of the same name takes its place
+            self.anchors.pop(event.anchor, None)
+        if self._depth > _MAX_DEPTH:
+            raise self._wrong(event, f"more than {_MAX_DEPTH} levels", "a manifest, less nested")
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
-@dataclass(slots=True)
-class _Builder:
-    """Builds the documents of one file from YAML events."""
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> LocatedDict:
+        mapping = LocatedDict(_line(node))
+        for key_node, value_node in node.value:
+            key = self.construct_object(key_node)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._wrong(key_node, f"{describe(key)} as a key", "a plain word as the key")
+            if key in mapping:
+                raise self._wrong(key_node, f"the key {describe(key)} twice", "each key only once")
+            if key == "<<":
+                raise self._wrong(key_node, "a merge key (<<)", "the keys themselves")
+            mapping[key] = self.construct_object(value_node)
+            mapping.lines[key] = _line(key_node)
+        return mapping
 
-    file: str
-    stack: list[_Frame] = field(default_factory=list)
-    anchors: dict[str, object] = field(default_factory=dict)
-    documents: list[object] = field(default_factory=list)
+    def construct_number(self, node: yaml.ScalarNode) -> object:
+        """Numbers that only YAML 1.1 knows (1:20, 0x1) stay text, as for Kubernetes."""
+        for number in (int, float):
+            try:
+                return number(node.value)
+            except ValueError:
+                continue
+        return node.value
 
-    def wrong(self, event: yaml.Event, found: str, expected: str) -> ConfigError:
-        return ConfigError([Problem(f"{self.file}:{_line(event)}", found, expected)])
+    def _wrong(self, where: yaml.Event | yaml.Node, found: str, expected: str) -> ConfigError:
+        return ConfigError([Problem(f"{self._file}:{_line(where)}", found, expected)])
 
-    def feed(self, event: yaml.Event) -> None:
-        if isinstance(event, yaml.DocumentStartEvent):
-            self.anchors.clear()
-        elif isinstance(event, yaml.CollectionStartEvent):
-            self._open(event)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            self.stack.pop()
-        elif isinstance(event, yaml.ScalarEvent):
-            self._refuse_tag(event)
-            value = _resolve(event)
-            if event.anchor is not None:
-                self.anchors[event.anchor] = value
-            self._place(event, value)
-        elif isinstance(event, yaml.AliasEvent):
-            if event.anchor not in self.anchors:
-                found = f"the alias *{event.anchor}"
-                raise self.wrong(event, found, "the value itself; only plain values are repeated")
-            self._place(event, self.anchors[event.anchor])
-
-    def _open(self, event: yaml.CollectionStartEvent) -> None:
-        self._refuse_tag(event)
-        if len(self.stack) == _MAX_DEPTH:
-            raise self.wrong(event, f"more than {_MAX_DEPTH} levels", "a manifest, less nested")
-        value: LocatedDict | list[object] = []
-        if isinstance(event, yaml.MappingStartEvent):
-            value = LocatedDict()
-            value.line = _line(event)
-        self._place(event, value)
-        self.stack.append(_Frame(value))
-
-    def _place(self, event: yaml.Event, value: object) -> None:
-        frame = self.stack[-1] if self.stack else None
-        if frame is None:
-            self.documents.append(value)
-        elif isinstance(frame.value, list):
-            frame.value.append(value)
-        elif frame.has_key:
-            frame.value[frame.key] = value
-            frame.has_key = False
-        else:
-            if isinstance(value, list | LocatedDict):
-                raise self.wrong(event, f"{describe(value)} as a key", "a plain word as the key")
-            if value in frame.value:
-                raise self.wrong(event, f"the key {describe(value)} twice", "each key only once")
-            if value == "<<":
-                raise self.wrong(event, "a merge key (<<)", "the keys themselves")
-            frame.key, frame.has_key = value, True
-            frame.value.lines[value] = _line(event)
-
-    def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
-        if event.tag not in (None, _STRING_TAG):
-            raise self.wrong(event, f"the tag {quote(str(event.tag))}", "no tags")
+    #: Anything else, such as a date, stays text.
+    yaml_constructors = {  # noqa: RUF012 - so it is declared by PyYAML
+        f"{_TAG}null": SafeConstructor.construct_yaml_null,
+        f"{_TAG}bool": SafeConstructor.construct_yaml_bool,
+        f"{_TAG}int": construct_number,
+        f"{_TAG}float": construct_number,
+        f"{_TAG}seq": SafeConstructor.construct_sequence,
+        f"{_TAG}map": construct_mapping,
+        None: SafeConstructor.construct_scalar,
+    }
 
 
 def parse_documents(data: bytes, file: str) -> list[object]:
@@ -129,15 +121,6 @@ def parse_documents(data: bytes, file: str) -> list[object]:
     Raises:
         ConfigError: it is not YAML, or holds what no manifest needs; with file and line.
     """
-    builder = _Builder(file)
-    for count, event in enumerate(_events(data, file)):
-        if count == _MAX_EVENTS:
-            raise builder.wrong(event, f"more than {_MAX_EVENTS} values", "several smaller files")
-        builder.feed(event)
-    return builder.documents
-
-
-def _events(data: bytes, file: str) -> Iterator[yaml.Event]:
     if len(data) > MAX_FILE_BYTES:
         expected = f"at most {MAX_FILE_BYTES} bytes; split the file"
         raise ConfigError([Problem(file, "a larger file", expected)])
@@ -153,7 +136,10 @@ def _events(data: bytes, file: str) -> Iterator[yaml.Event]:
         line = text.count("\n", 0, directive.start()) + 1
         raise ConfigError([Problem(f"{file}:{line}", "a line that begins with %", "no directives")])
     try:
-        yield from yaml.parse(text, Loader=yaml.CSafeLoader)
+        loader = _Loader(text, file)
+        documents = []
+        while loader.check_node():
+            documents.append(loader.get_data())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else file
@@ -161,33 +147,11 @@ def _events(data: bytes, file: str) -> Iterator[yaml.Event]:
     except yaml.reader.ReaderError as error:
         where = f"{file}:{_line_at(data, error.position)}"
         raise ConfigError([Problem(where, "a control character", "YAML")]) from error
+    return documents
 
 
-def _resolve(event: yaml.ScalarEvent) -> object:
-    """What a plain scalar means in YAML 1.1; a quoted one is text.
-
-    Numbers that only YAML 1.1 knows (sexagesimal, with base prefix) stay text, as for Kubernetes.
-    """
-    text: str = event.value
-    if not event.implicit[0]:
-        return text
-    tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    kind = str(tag).rpartition(":")[2]
-    if kind == "null":
-        return None
-    if kind == "bool":
-        return text.lower() in _TRUE
-    if kind in ("int", "float"):
-        for number in (int, float):
-            try:
-                return number(text)
-            except ValueError:
-                continue
-    return text
-
-
-def _line(event: yaml.Event) -> int:
-    return event.start_mark.line + 1 if event.start_mark else 1
+def _line(where: yaml.Event | yaml.Node) -> int:
+    return where.start_mark.line + 1 if where.start_mark else 1
 
 
 def _line_at(data: bytes, offset: int) -> int:
