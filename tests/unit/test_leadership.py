@@ -14,7 +14,7 @@ from ovnmesh.controller.leadership import (
     leader_of,
     remotes_to_use,
 )
-from ovnmesh.host.connections import tcp_peers
+from ovnmesh.host.connections import listeners, tcp_peers
 from ovnmesh.ovsdb.members import Member
 from ovnmesh.ovsdb.remotes import endpoint_of
 
@@ -93,6 +93,15 @@ def test_the_kernel_says_where_a_process_is_connected(family, host) -> None:
         shown = f"[{address}]" if ":" in address else address
         assert endpoint_of(f"tcp:{shown}:{port}") == expected
     listener.close()
+
+
+def test_the_kernel_says_who_listens() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        port = listener.getsockname()[1]
+        assert listeners(port) == (os.getpid(),)
+        with socket.create_connection(("::1", port)) as client:
+            assert listeners(client.getsockname()[1]) == ()
+    assert listeners(port) == ()
 
 
 def test_a_process_that_is_gone_is_connected_to_nothing() -> None:

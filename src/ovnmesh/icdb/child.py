@@ -16,8 +16,9 @@ from typing import Any
 
 from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
+from ovnmesh.host.connections import listeners
 from ovnmesh.icdb.files import Database, run_tool
-from ovnmesh.icdb.ports import describe_endpoint, find_listeners
+from ovnmesh.icdb.ports import describe_endpoint
 from ovnmesh.icdb.said import Said
 from ovnmesh.icdb.settings import Folders
 from ovnmesh.icdb.status import call, control_socket
@@ -153,7 +154,7 @@ class Child:
             run_tool("ovs-appctl", "-t", control, "ovsdb-server/add-remote", remote)
         # The server only logs that it cannot listen.
         deadline = time.monotonic() + _OPEN_TIMEOUT_S
-        while self.pid not in find_listeners(port):
+        while self.pid not in listeners(port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 where = describe_endpoint(address, port)
                 raise IcDbError(f"{self.db.schema} does not listen on {where}: {self._messages()}")

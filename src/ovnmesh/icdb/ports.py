@@ -1,21 +1,16 @@
-"""Who listens on a TCP port of this machine.
+"""Whether a TCP port of this machine is free, and words for ports and processes.
 
-Called by `server`, before it starts (is the port free?) and after (did the server get it?).
-Must not keep a port or end anybody. Source of the formats: proc(5), proc_pid_net(5).
+Called by `server`, before it starts. Must not keep a port or end anybody.
 """
 
 import errno
 import ipaddress
-import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
-
-# State of a listening socket in /proc/net/tcp (TCP_LISTEN, include/net/tcp_states.h).
-_LISTEN = "0A"
 
 
 def describe_endpoint(address: Address, port: int) -> str:
@@ -62,12 +57,6 @@ def is_port_busy(address: Address, port: int) -> bool:
     return False
 
 
-def find_listeners(port: int) -> tuple[int, ...]:
-    """Processes that listen on a port; only those that this user may look into."""
-    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
-    return tuple(pid for pid in _all_pids() if sockets and sockets & set(_open_files(pid)))
-
-
 def describe_process(pid: int) -> str:
     """A process in words: ``pid 42 (ovsdb-server)``; 0 is one in another pid namespace."""
     if not pid:
@@ -81,31 +70,3 @@ def describe_process(pid: int) -> str:
 def describe_processes(pids: Iterable[int]) -> str:
     """Some processes in words; none are "another process"."""
     return ", ".join(describe_process(pid) for pid in pids) or "another process"
-
-
-def _listening_inodes(port: int) -> Iterator[str]:
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            lines = Path(table).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            columns = line.split()
-            if columns[3] == _LISTEN and int(columns[1].rpartition(":")[2], 16) == port:
-                yield columns[9]
-
-
-def _all_pids() -> Iterator[int]:
-    return (int(name) for name in os.listdir("/proc") if name.isdecimal())
-
-
-def _open_files(pid: int) -> Iterator[str]:
-    try:
-        descriptors = os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return
-    for descriptor in descriptors:
-        try:
-            yield os.readlink(f"/proc/{pid}/fd/{descriptor}")
-        except OSError:
-            continue

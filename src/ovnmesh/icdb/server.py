@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import IcDbError
+from ovnmesh.host.connections import listeners
 from ovnmesh.host.systemd import notify
 from ovnmesh.icdb.child import Child
 from ovnmesh.icdb.files import (
@@ -37,7 +38,6 @@ from ovnmesh.icdb.ports import (
     describe_endpoint,
     describe_process,
     describe_processes,
-    find_listeners,
     is_port_busy,
 )
 from ovnmesh.icdb.settings import Settings
@@ -152,7 +152,7 @@ def _find_conflict(settings: Settings) -> str | None:
         if is_port_busy(settings.address, port):
             where = describe_endpoint(settings.address, port)
             return (
-                f"port {port}: found {describe_processes(find_listeners(port))} listening; "
+                f"port {port}: found {describe_processes(listeners(port))} listening; "
                 f"expected {where} to be free; stop that process, or choose another --{name}-port"
             )
     return None
