@@ -14,10 +14,11 @@ import typer
 from ovnmesh.checks.gateways import ServingLine, active_node, serving
 from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
-from ovnmesh.cli.session import Session
+from ovnmesh.cli.session import Session, taken_config
 from ovnmesh.cli.sites import pick_sites
 from ovnmesh.cli.status import OutputForm, SiteName, SitesFile
 from ovnmesh.errors import OvnmeshError, StalePlan
+from ovnmesh.model.desired import DEFAULT_POLICY
 from ovnmesh.model.observed import Observed
 from ovnmesh.plan.gateway_change import plan_drain, plan_prefer, plan_reset, plan_undrain
 from ovnmesh.plan.operations import Batch
@@ -33,7 +34,7 @@ FOLLOW_S = 10.0
 POLL_S = 0.05
 _ATTEMPTS = 5
 
-Node = Annotated[str, typer.Argument(metavar="NODE", help="One of the site's gw-nodes.")]
+Node = Annotated[str, typer.Argument(metavar="NODE", help="A gateway node of the site.")]
 Plan = Callable[[Observed], Batch | None]
 
 
@@ -90,7 +91,12 @@ def prefer(
         wanted = switch or sorted(observed.nb.served_switches())
         return all(active_node(observed, ts) == node for ts in wanted)
 
-    _change(site, sites_file, lambda observed: plan_prefer(observed, node, switch or ()), moved)
+    def plan(observed: Observed) -> Batch | None:
+        config = taken_config(observed.nb)
+        policy = config.gateways if config is not None else DEFAULT_POLICY
+        return plan_prefer(observed, node, switch or (), policy)
+
+    _change(site, sites_file, plan, moved)
 
 
 @app.command(epilog="Example: ovnmesh gateway reset az1")
@@ -107,7 +113,7 @@ def _none_on(node: str) -> Callable[[Observed], bool]:
 
 def _first_in_line(observed: Observed) -> bool:
     """Whether the controller has chosen anew, and the traffic has followed."""
-    lines = serving(observed) if observed.nb.gateway_state.nodes else ()
+    lines = serving(observed) if observed.nb.gateway_state.leaders else ()
     first: dict[str, ServingLine] = {}
     for line in lines:
         first.setdefault(line.ts, line)

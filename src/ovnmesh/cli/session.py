@@ -9,8 +9,8 @@ from types import TracebackType
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.cli.sites import SiteAccess
-from ovnmesh.config import parse_config
-from ovnmesh.errors import ConfigError, OvsdbUnavailable
+from ovnmesh.config import InterconnectConfig, recorded_config
+from ovnmesh.errors import OvsdbUnavailable
 from ovnmesh.model.desired import Router, decode_record
 from ovnmesh.model.observed import Interconnect, Northbound, Observed
 from ovnmesh.model.reading import observe_interconnect, observe_northbound, observe_southbound
@@ -126,14 +126,15 @@ def read_ic_remotes(access: SiteAccess) -> tuple[str, str]:
 def _ic_remotes(access: SiteAccess, northbound: Callable[[], Northbound]) -> tuple[str, str]:
     if access.ic_nb and access.ic_sb:
         return access.ic_nb, access.ic_sb
-    record = decode_record(northbound().external_ids.get(keys.SITE_RECORD, ""))
-    try:
-        config = parse_config(dict(record.data), "site record") if record else None
-    except ConfigError:
-        config = None
+    config = taken_config(northbound())
     if config is None or not config.ic_db_hosts:
         return "", ""
     return config.ic_nb_remotes(), config.ic_sb_remotes()
+
+
+def taken_config(nb: Northbound) -> InterconnectConfig | None:
+    """The configuration that a site's controller has taken; None if it has not joined."""
+    return recorded_config(decode_record(nb.external_ids.get(keys.SITE_RECORD, "")))
 
 
 def connect_interconnect(ic_nb: str, ic_sb: str) -> tuple[Database, Database]:

@@ -18,6 +18,7 @@ from ovnmesh.config.interconnect import (
 )
 from ovnmesh.config.interconnection import INTERCONNECTION_NAME, parse_interconnection
 from ovnmesh.config.openstack import OpenStackSite, RouterChoice, parse_site
+from ovnmesh.config.record import recorded_config
 
 __all__ = [
     "CONFIG_NAME",
@@ -43,4 +44,5 @@ __all__ = [
     "parse_site",
     "parse_subnet",
     "quote",
+    "recorded_config",
 ]

@@ -15,9 +15,10 @@ class GatewayState:
     """The record.
 
     Attributes:
-        nodes: `gw-nodes` for which the leaders were chosen.
+        nodes: the site's gateways, most preferred first: `gw-nodes` as the controller has resolved
+            it, for which the leaders were chosen.
         active_active: `gateway-mode` for which they were chosen.
-        leaders: node that should be active, by transit switch.
+        leaders: node that should be active, by transit switch; empty to have them chosen anew.
         active: name of the chassis last seen active, by transit switch.
         drained: nodes that carry traffic only if nobody else can.
     """

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import ConfigError, Problem
-from ovnmesh.model.desired import decode_record
+from ovnmesh.model.desired import GatewayPolicy
 from ovnmesh.model.gateway_state import GatewayState, encode_gateway_state
 from ovnmesh.model.observed import Observed
 from ovnmesh.plan.operations import Batch, Db, Expect, MergeKeys
@@ -40,13 +40,16 @@ def plan_undrain(observed: Observed, node: str) -> Batch | None:
     return _record(observed, state, new, f"bring {node} back")
 
 
-def plan_prefer(observed: Observed, node: str, switches: Iterable[str]) -> Batch | None:
+def plan_prefer(
+    observed: Observed, node: str, switches: Iterable[str], policy: GatewayPolicy
+) -> Batch | None:
     """Have a gateway node lead; None if it does.
 
     Args:
         observed: the site.
         node: the node.
         switches: transit switches it is to lead on; none for all.
+        policy: how the site's gateways serve.
 
     Raises:
         ConfigError: no gateway of the site, one that is not ready, no such transit switch, or a
@@ -63,7 +66,7 @@ def plan_prefer(observed: Observed, node: str, switches: Iterable[str]) -> Batch
     if node not in _ready(observed):
         expected = "a gateway that is marked and published; see: ovnmesh gateway list"
         problems.append(Problem("NODE", f'"{node}", which may not carry traffic yet', expected))
-    if _configured(observed).get("gateway-preempt") == "true":
+    if policy.preempt:
         expected = "the order of gw-nodes changed instead: the first takes over again by itself"
         problems.append(Problem("site", 'gateway-preempt: "true"', expected))
     if problems:
@@ -76,13 +79,8 @@ def plan_prefer(observed: Observed, node: str, switches: Iterable[str]) -> Batch
 def plan_reset(observed: Observed) -> Batch | None:
     """Go back to what the configuration says; None if that is so."""
     state = observed.nb.gateway_state
-    new = replace(state, leaders={}, nodes=(), drained=frozenset())
+    new = replace(state, leaders={}, drained=frozenset())
     return _record(observed, state, new, "as configured")
-
-
-def _configured(observed: Observed) -> dict[str, str]:
-    record = decode_record(observed.nb.external_ids.get(keys.SITE_RECORD, ""))
-    return dict(record.data) if record else {}
 
 
 def _state(observed: Observed, node: str) -> GatewayState:
@@ -91,18 +89,17 @@ def _state(observed: Observed, node: str) -> GatewayState:
     Raises:
         ConfigError: it is not.
     """
-    nodes = _configured(observed).get("gw-nodes", "").split(",")
-    if node not in nodes:
-        expected = f"one of gw-nodes: {', '.join(nodes) or 'none, the site is not joined'}"
-        raise ConfigError([Problem("NODE", f'"{node}"', expected)])
-    return observed.nb.gateway_state
+    state = observed.nb.gateway_state
+    if node not in state.nodes:
+        some = ", ".join(state.nodes) or "it has none, because it has not joined"
+        raise ConfigError([Problem("NODE", f'"{node}"', f"a gateway of the site: {some}")])
+    return state
 
 
 def _ready(observed: Observed) -> tuple[str, ...]:
     """Gateway nodes that may carry traffic now."""
     rows = {row.chassis for row in observed.nb.gateway_chassis.values()}
-    nodes = _configured(observed).get("gw-nodes", "").split(",")
-    found = ((node, observed.sb.find(node)) for node in nodes)
+    found = ((node, observed.sb.find(node)) for node in observed.nb.gateway_state.nodes)
     return tuple(node for node, chassis in found if chassis is not None and chassis.name in rows)
 
 
