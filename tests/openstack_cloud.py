@@ -90,8 +90,12 @@ class CloudHarness:
     def as_read(self, *subnets):
         """How Neutron shows Subnets: one for each network, on the router."""
         vpc = f"neutron-{self.router.id}"
+
+        def kept_out(name):
+            return f"subnet {name}: tag ovnmesh-no-interconnection"
+
         return tuple(
-            Subnet(subnet.name, (cidr,), subnet.disable_interconnection, vpc)
+            Subnet(subnet.name, (cidr,), subnet.kept_out and kept_out(subnet.name), vpc)
             for subnet in subnets
             for cidr in subnet.cidrs
         )

@@ -7,6 +7,7 @@ provider, and the commands are real.
 import json
 import subprocess
 import threading
+from contextlib import contextmanager
 
 import pytest
 import yaml
@@ -292,3 +293,114 @@ def test_diagnose_of_a_router_that_is_disabled(cloud) -> None:
     codes = {each["code"] for each in json.loads(told.stdout)["os1"]}
     assert told.exit_code == 1
     assert {"router-disabled", "controller-missing"} <= codes
+
+
+@contextmanager
+def carried(site, lrp):
+    """The router port is bound where its first gateway is, as ovn-controllers would have it."""
+    stop = threading.Event()
+
+    def follow():
+        while not stop.wait(0.05):
+            first = site.nbctl("lrp-get-gateway-chassis", lrp).split()[:1]
+            if not first:
+                continue
+            name = first[0].removeprefix(f"{lrp}-")
+            select = {"op": "select", "table": "Chassis", "where": [["name", "==", name]]}
+            (chassis,) = json.loads(site.sb.transact(select))[0]["rows"]
+            where = [["logical_port", "==", f"cr-{lrp}"]]
+            row = {"chassis": chassis["_uuid"]}
+            site.sb.transact({"op": "update", "table": "Port_Binding", "where": where, "row": row})
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_gateways_that_the_cloud_allows_are_drained_and_preferred(cloud) -> None:
+    site, lrp = cloud.site, "lrp-router0-ts"
+    for name in ("az1-gw", "az1-n1"):
+        options = [["is-interconn", "true"], ["ovn-cms-options", "enable-chassis-as-gw"]]
+        row = {"other_config": ["map", options]}
+        where = [["name", "==", name]]
+        site.sb.transact({"op": "update", "table": "Chassis", "where": where, "row": row})
+    cloud.write(**{"gw-nodes": "enable-chassis-as-gw"})
+    cloud.control()
+    wait_for(
+        lambda: site.state() == "joined" and "az1-n1" in site.nbctl("lrp-get-gateway-chassis", lrp),
+        15,
+        "both serve",
+    )
+    with carried(site, lrp):
+
+        def gateway(*words):
+            done = cloud.run("gateway", words[0], "os1", *words[1:])
+            assert done.exit_code == 0, (done.output, done.exception)
+            return done
+
+        def leads(node):
+            lines = json.loads(cloud.run("gateway", "list", "os1", "-o", "json").stdout)
+            return [line["node"] for line in lines if line["state"] == "active"] == [node]
+
+        wait_for(lambda: leads("az1-gw"), 10, "the first serves")
+        gateway("drain", "az1-gw")
+        assert leads("az1-n1")
+        assert "nothing to do" in gateway("drain", "az1-gw").stderr
+        gateway("undrain", "az1-gw")
+        assert leads("az1-n1")
+        gateway("prefer", "az1-gw", "--ts", "ts")
+        assert leads("az1-gw")
+        gateway("drain", "az1-gw")
+        gateway("reset")
+        assert leads("az1-gw")
+        refused = cloud.run("gateway", "drain", "os1", "enable-chassis-as-gw")
+        assert "a gateway of the site: az1-gw, az1-n1" in str(refused.exception)
+
+        cloud.write(**{"gw-nodes": "enable-chassis-as-gw", "gateway-preempt": True})
+        wait_for(
+            lambda: "gateway-preempt" in site.nbctl("list", "NB_Global"), 10, "taken over again"
+        )
+        refused = cloud.run("gateway", "prefer", "os1", "az1-n1")
+        assert 'gateway-preempt: "true"' in str(refused.exception)
+
+
+def test_findings_speak_of_the_cloud_of_their_site(cloud) -> None:
+    """The same mishaps at an OpenStack site and at one of Kube-OVN's."""
+    cloud.write()
+    cloud.control()
+    cloud.site.mark("az1-gw")
+    wait_for(lambda: "192.168.1.0/24" in cloud.other.routes(), 10, "learned")
+    cloud.other.subnet("overlap", "192.168.1.1/24")
+    cloud.attach("10.17.0.0/16")
+    for site in (cloud.site, cloud.other):
+        wait_for(lambda site=site: "cidr-conflict" in site.codes(), 10, "overlap")
+    told = {}
+    for site, router, config in (
+        (cloud.site, cloud.ovn_name, cloud.file),
+        (cloud.other, "ovn-cluster", cloud.other.manifests / "ovn-ic-config.yaml"),
+    ):
+        site.nbctl("set", "Logical_Router", router, "enabled=false")
+        wait_for(lambda site=site: "router-disabled" in site.codes(), 10, "disabled")
+        site.nbctl("set", "Logical_Router", router, "enabled=true")
+        wait_for(lambda site=site: "router-disabled" not in site.codes(), 10, "enabled")
+        config.rename(config.with_suffix(".gone"))
+        wait_for(lambda site=site: "config-missing" in site.codes(), 10, "gone")
+        findings = [finding for report in site.reports for finding in report.findings]
+        told[site] = "\n".join(sorted({finding.message for finding in findings}))
+        shown = json.loads(site.nbctl("get", "NB_Global", ".", "external_ids:ovnmesh-status"))
+        assert findings[-1].message in {each["message"] for each in json.loads(shown)["findings"]}
+    ours, theirs = told[cloud.site], told[cloud.other]
+    assert "openstack router set --enable router0" in ours
+    assert "openstack subnet set --tag ovnmesh-no-interconnection SUBNET" in ours
+    assert "It belongs into the site file." in ours
+    for foreign in ("disableInterConnection", "ConfigMap", "Kube", "Node ", "Subnet "):
+        assert foreign not in ours
+    assert "ovn-nbctl set Logical_Router ovn-cluster enabled=true" in theirs
+    assert "disableInterConnection: true" in theirs
+    assert "ConfigMap kube-system/ovn-ic-config" in theirs
+    for foreign in ("openstack", "site file", "Neutron"):
+        assert foreign not in theirs

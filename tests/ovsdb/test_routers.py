@@ -14,6 +14,7 @@ import pytest
 from ovnmesh.config import InterconnectConfig
 from ovnmesh.model.desired import Router
 from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.openstack.advice import ADVICE
 from servers import wait_for
 from site_harness import SiteUnderTest
 
@@ -23,6 +24,8 @@ REMOTE = ("10.16.0.0/16", "100.64.0.0/16")
 
 class Cloud:
     """A provider whose answer the test sets."""
+
+    advice = ADVICE
 
     def __init__(self, state: ProviderState) -> None:
         self.state = state

@@ -167,7 +167,7 @@ class ProviderContract:
         networks = (ip_network("100.64.0.0/16"), ip_network("fd00:64::/64"))
         assert state.subnets == self.as_read(
             harness,
-            Subnet("join", networks, True),
+            Subnet("join", networks, "Subnet join: disableInterConnection"),
             Subnet("ovn-default", (ip_network("10.16.0.0/16"),)),
         )
         assert self.read(harness) == state

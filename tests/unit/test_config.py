@@ -219,7 +219,9 @@ def test_subnet():
     )
     dual = subnet(cidrBlock="10.1.0.0/16,fd00:1::/64", disableInterConnection=True, vpc="blue")
     networks = (ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("fd00:1::/64"))
-    assert parse_subnet(dual, "S") == Subnet("s", networks, True, "blue")
+    assert parse_subnet(dual, "S") == Subnet(
+        "s", networks, "Subnet s: disableInterConnection", "blue"
+    )
     assert parse_subnet(subnet(cidrBlock="10.1.0.0/16", vpc=""), "S").vpc == "ovn-cluster"
 
 

@@ -136,7 +136,7 @@ def test_the_documents_manifests(folder):
         "advertise-nodes": "false",
     }
     (read_subnet,) = state.subnets
-    assert (read_subnet.name, read_subnet.disable_interconnection) == ("no-advertise", False)
+    assert (read_subnet.name, read_subnet.kept_out) == ("no-advertise", "")
 
 
 def test_the_documents_config_with_tabs(folder):

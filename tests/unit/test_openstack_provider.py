@@ -287,7 +287,7 @@ def test_tags_are_found_by_looking_now_and_then(cloud):
         for each in cloud.api.objects["subnets"].values():
             each["tags"] = ["ovnmesh-no-interconnection"]
         assert watcher.wait_for(1)
-        assert cloud.provider.read().subnets[0].disable_interconnection
+        assert "tag ovnmesh-no-interconnection" in cloud.provider.read().subnets[0].kept_out
 
 
 def test_an_outage_is_told_once_and_ends_by_itself(cloud, caplog, monkeypatch):

@@ -21,12 +21,13 @@ from ovnmesh.cli.output import Output
 from ovnmesh.cli.session import Session
 from ovnmesh.cli.sites import SiteAccess
 from ovnmesh.cli.status import OutputForm
+from ovnmesh.config import recorded_config
 from ovnmesh.config.openstack import SITE_FILE
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
-from ovnmesh.model.desired import Desired, decode_record
+from ovnmesh.model.desired import decode_record
 
 if TYPE_CHECKING:
-    from ovnmesh.cli.openstack_changes import Changes
+    from ovnmesh.cli.openstack_changes import Changes, Joining
 
 app = typer.Typer(
     add_completion=False,
@@ -115,7 +116,7 @@ def join(
                     if create_router:
                         joining.ask(False, step)
                     replace_if_new(file, joining.text)
-                    _await_joined(session, joining.desired(), file, timeout, step)
+                    _await_joined(session, joining, file, timeout, step)
         finally:
             joining.close()
     _show(changes, form, dry_run)
@@ -199,7 +200,7 @@ def _content(file: Path, flags: dict[str, str | list[str]]) -> str:
 
 
 def _await_joined(
-    session: Session, desired: Desired, file: Path, timeout_s: float, step: Callable[[str], None]
+    session: Session, joining: "Joining", file: Path, timeout_s: float, step: Callable[[str], None]
 ) -> None:
     """Wait until the controller has done what the file says.
 
@@ -209,12 +210,15 @@ def _await_joined(
     if not session.has_controller():
         raise OvnmeshError(f"{file} is ready, but no controller runs for this site; {START}")
     deadline = time.monotonic() + timeout_s
+    routers = joining.desired().routers
     while True:
-        seen = overview(session.observe(desired.routers))
-        record = decode_record(session.northbound().external_ids.get(keys.SITE_RECORD, ""))
-        taken = record is not None and (record.data, record.routers) == (
-            desired.data,
-            desired.routers,
+        observed = session.observe(routers)
+        seen = overview(observed)
+        record = decode_record(observed.nb.external_ids.get(keys.SITE_RECORD, ""))
+        taken = (
+            record is not None
+            and record.routers == routers
+            and recorded_config(record) == joining.config
         )
         if taken and seen.state == "joined":
             return

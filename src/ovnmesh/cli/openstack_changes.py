@@ -13,11 +13,11 @@ from ovnmesh.cli.files import set_enabled
 from ovnmesh.cli.operations import describe_batch
 from ovnmesh.cli.session import Session
 from ovnmesh.cli.sites import SiteAccess
-from ovnmesh.config import quote
+from ovnmesh.config import InterconnectConfig, quote
 from ovnmesh.controller.intent import make_desired
 from ovnmesh.errors import ConfigError, OvsdbUnavailable, Problem
 from ovnmesh.model.desired import Desired
-from ovnmesh.model.finding import Finding
+from ovnmesh.model.finding import Finding, with_advice
 from ovnmesh.model.neutron import Neutron
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix
@@ -28,6 +28,7 @@ from ovnmesh.plan.operations import Batch
 from ovnmesh.plan.security import mark, plan_rules
 from ovnmesh.providers.base import ProviderState
 from ovnmesh.providers.openstack import objects
+from ovnmesh.providers.openstack.advice import ADVICE
 from ovnmesh.providers.openstack.api import Api, read_neutron
 from ovnmesh.providers.openstack.resolve import choose_routers, resolve
 from ovnmesh.providers.openstack.site_file import SiteFile, parse_site_file, read_site_file
@@ -123,11 +124,16 @@ class Joining:
     @property
     def az_name(self) -> str:
         """The site's AZ name."""
-        return self._file.site.config.az_name
+        return self.config.az_name
+
+    @property
+    def config(self) -> InterconnectConfig:
+        """What the file wants of the mesh."""
+        return self._file.site.config
 
     def access(self, nb: str, sb: str) -> SiteAccess:
         """How to reach the site, with the interconnection databases of the file."""
-        config = self._file.site.config
+        config = self.config
         return SiteAccess(self.az_name, nb, sb, config.ic_nb_remotes(), config.ic_sb_remotes())
 
     def close(self) -> None:
@@ -159,7 +165,7 @@ class Joining:
 
     def desired(self) -> Desired:
         """The wish that the controller will read from the file."""
-        return make_desired(self._file.site.config, self._state, "")
+        return make_desired(self.config, self._state, "")
 
     def plan(self, session: Session, allow: bool, rows: bool, step: Step) -> Changes:
         """Everything that joining changes.
@@ -195,7 +201,7 @@ class Joining:
         if not rows or not self._state.routers:
             return Changes(tuple(api), file)
         batches, findings = forecast(self.desired(), observed)
-        return Changes(tuple(api), file, batches, findings)
+        return Changes(tuple(api), file, batches, with_advice(findings, ADVICE))
 
     def _rules(self, mesh: tuple[Prefix, ...]) -> list[ApiChange]:
         subnets = [

@@ -143,7 +143,7 @@ def _networks(verdict: _Verdict) -> list[tuple[str, str, str, str]]:
         (
             az,
             str(cidr),
-            "withheld" if subnet.disable_interconnection else "advertised",
+            "withheld" if subnet.kept_out else "advertised",
             f"subnet {subnet.name}",
         )
         for subnet in verdict.state.subnets

@@ -33,13 +33,13 @@ class Subnet:
     Attributes:
         name: its name.
         cidrs: one network, or an IPv4 and an IPv6 one.
-        disable_interconnection: keep it from the other sites.
+        kept_out: why it is to be kept from the other sites; "" if it is not.
         vpc: the logical router it is attached to.
     """
 
     name: str
     cidrs: tuple[Network, ...]
-    disable_interconnection: bool = False
+    kept_out: str = ""
     vpc: str = DEFAULT_VPC
 
 
@@ -83,7 +83,7 @@ def parse_subnet(manifest: object, where: str) -> Subnet:
     subnet = Subnet(
         name=name,
         cidrs=spec.take("cidrBlock", _parse_cidrs, ()),
-        disable_interconnection=disabled is True,
+        kept_out=f"Subnet {name}: disableInterConnection" if disabled is True else "",
         # Kube-OVN, too, takes an empty vpc for its default one.
         vpc=spec.take("vpc", parse_name, "") if spec.get("vpc") not in (None, "") else DEFAULT_VPC,
     )

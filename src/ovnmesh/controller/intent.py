@@ -6,8 +6,8 @@ last good state, kept in the site's own northbound database, stays in force.
 
 from dataclasses import dataclass
 
-from ovnmesh.config import InterconnectConfig, parse_config
-from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.config import InterconnectConfig, recorded_config
+from ovnmesh.errors import Problem
 from ovnmesh.model.desired import Desired, Router, SiteRecord
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.prefixes import Prefix, from_address, from_network
@@ -49,13 +49,13 @@ def decide_intent(
     """
     if state is not None and state.config is not None and not state.problems:
         if not state.config.enable_ic:
-            last = _config_of(record)
+            last = recorded_config(record)
             source = state.config if state.config.ic_db_hosts else last
             return Intent(None, True, *_remotes(last or source), (), True)
         desired = make_desired(state.config, state, router)
         return Intent(desired, False, *_remotes(state.config), (), True)
     findings = _input_findings(state, unreadable, record is not None)
-    last = _config_of(record)
+    last = recorded_config(record)
     if record is None or last is None or not last.enable_ic:
         return Intent(None, False, "", "", findings, False)
     desired = Desired(
@@ -64,7 +64,7 @@ def decide_intent(
         last.auto_route,
         record.denied,
         record.local,
-        record.data,
+        last.to_data(),
         last.gateways,
         record.routers or (Router(router),),
     )
@@ -81,14 +81,14 @@ def make_desired(config: InterconnectConfig, state: ProviderState, router: str) 
         if subnet.vpc not in names:
             continue
         for cidr in subnet.cidrs:
-            if subnet.disable_interconnection:
-                denied[from_network(cidr)] = f"Subnet {subnet.name}: disableInterConnection"
+            if subnet.kept_out:
+                denied[from_network(cidr)] = subnet.kept_out
             else:
                 local.add(from_network(cidr))
     if not config.advertise_nodes:
         for node in state.nodes:
             for address in node.addresses:
-                denied[from_address(address)] = f"address of Node {node.name}"
+                denied[from_address(address)] = f"address of node {node.name}"
     return Desired(
         config.az_name,
         config.gw_nodes,
@@ -99,15 +99,6 @@ def make_desired(config: InterconnectConfig, state: ProviderState, router: str) 
         config.gateways,
         routers,
     )
-
-
-def _config_of(record: SiteRecord | None) -> InterconnectConfig | None:
-    if record is None:
-        return None
-    try:
-        return parse_config(dict(record.data), "record in NB_Global.external_ids")
-    except ConfigError:
-        return None
 
 
 def _remotes(config: InterconnectConfig | None) -> tuple[str, str]:
@@ -130,9 +121,8 @@ def _input_findings(
     return (
         _finding(
             "config-missing",
-            "ovn-ic-config",
-            "the configuration is gone (ConfigMap kube-system/ovn-ic-config, or the site file); "
-            "expected enable-ic: false in it to leave",
+            "configuration",
+            "the configuration is gone; expected enable-ic: false in it to leave",
             joined,
         ),
     )

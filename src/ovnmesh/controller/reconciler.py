@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.checks.view import view_site
+from ovnmesh.config import recorded_config
 from ovnmesh.controller.ic_access import IcAccess
 from ovnmesh.controller.intent import Intent, decide_intent
 from ovnmesh.controller.ovn_ic import OvnIc, OvnIcArguments
@@ -24,7 +25,7 @@ from ovnmesh.controller.site_access import SiteAccess
 from ovnmesh.controller.status import plan_status
 from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, ProviderPending, StalePlan
 from ovnmesh.model.desired import SiteRecord, decode_record
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Finding, Severity, with_advice
 from ovnmesh.model.observed import Interconnect, Northbound, Observed, Southbound
 from ovnmesh.model.reading import observe_interconnect
 from ovnmesh.model.report import PassReport, SiteView
@@ -177,6 +178,7 @@ class Reconciler:
         nb = self._site.northbound()
         record = decode_record(nb.external_ids.get(keys.SITE_RECORD, ""))
         intent = decide_intent(self._input, self._input_error, record, self._settings.router)
+        intent = replace(intent, findings=with_advice(intent.findings, self._provider.advice))
         if intent.desired is None and not (intent.leave and _is_joined(nb)):
             return self._rest(nb, intent)
         self._ic.open(intent)
@@ -211,7 +213,8 @@ class Reconciler:
     ) -> tuple[float | None, PassReport]:
         """Another controller acts; keep an ovn-ic at hand, which waits for its own lock."""
         delay = None
-        if intent.leave or record is None or nb.name != record.data.get("az-name"):
+        config = recorded_config(record)
+        if intent.leave or config is None or nb.name != config.az_name:
             self._ovn_ic.stop()
         elif self._ic.live and not self._ic.read().transit_switches:
             self._ovn_ic.stop()  # it would delete the site's switches (see `plan.site`)
@@ -258,7 +261,8 @@ class Reconciler:
     def _plan(self, intent: Intent, observed: Observed) -> Plan:
         if intent.desired is not None:
             self._leaving_since = None
-            return plan_site(intent.desired, observed, self._patience.ages())
+            plan = plan_site(intent.desired, observed, self._patience.ages())
+            return replace(plan, findings=with_advice(plan.findings, self._provider.advice))
         now = time.monotonic()
         if self._leaving_since is None:
             self._leaving_since = now

@@ -4,7 +4,8 @@ Made by planners and checks; shown by everybody. Must not format for one medium.
 """
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 
 class Severity(enum.StrEnum):
@@ -48,3 +49,22 @@ def finding_from_json(data: dict[str, str]) -> Finding:
         KeyError, ValueError: not a finding.
     """
     return Finding(data["code"], data["subject"], data["message"], Severity(data["severity"]))
+
+
+def with_advice(findings: Iterable[Finding], advice: Mapping[str, str]) -> tuple[Finding, ...]:
+    """The findings, each with what to do about it in the words of the site's cloud.
+
+    Args:
+        findings: as planners make them, which know no cloud.
+        advice: what to add, by code; a sentence, in which {subject} stands for the subject.
+    """
+    return tuple(
+        replace(each, message=f"{each.message.rstrip('.')}. {_advice(each, advice)}")
+        if each.code in advice
+        else each
+        for each in findings
+    )
+
+
+def _advice(finding: Finding, advice: Mapping[str, str]) -> str:
+    return advice[finding.code].replace("{subject}", finding.subject)

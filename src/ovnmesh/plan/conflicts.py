@@ -150,6 +150,6 @@ def _describe(az: str, winner: Side, loser: Side, out: tuple[Prefix, ...]) -> Fi
         str(loser.prefix),
         f"{loser.owner.az} has {loser.prefix}, which overlaps {winner.prefix} of "
         f"{winner.owner.az}; {effect}. Expected: every connected site has its own addresses. "
-        f"Change the subnet of {loser.owner.az}, or set disableInterConnection on it.",
+        f"Change the subnet of {loser.owner.az}, or keep it out of the interconnection there.",
         Severity.ERROR if ours else Severity.WARNING,
     )

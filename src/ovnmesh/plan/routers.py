@@ -136,16 +136,16 @@ def _check(wish: Router, router: LogicalRouter | None, mine: Sequence[str]) -> F
             "router-missing",
             name,
             f"the northbound database has no logical router {wish.name}; expected it to exist. "
-            "What connected it is removed; its addresses stay claimed. Check the routers of the "
-            "configuration (--router), or wait until the cloud's network is up.",
+            "What connected it is removed; its addresses stay claimed. Wait until the cloud's "
+            "network is up, or correct the router's name.",
         )
     if not router.enabled:
         return Finding(
             "router-disabled",
             name,
             f"router {wish.name} is disabled, so it is disconnected from the transit switches "
-            "(ovn-ic would add routes to it without end). Enable it: openstack router set "
-            f"--enable {name}",
+            "(ovn-ic would add routes to it without end). Enable it again, or take it out of the "
+            "configuration.",
             Severity.WARNING,
         )
     if not mine:

@@ -41,7 +41,13 @@ class ProviderState:
 
 
 class Provider(Protocol):
-    """A source of configuration for one site."""
+    """A source of configuration for one site.
+
+    Attributes:
+        advice: what to do about findings in this cloud, by code; see `model.finding.with_advice`.
+    """
+
+    advice: Mapping[str, str]
 
     def read(self) -> ProviderState:
         """Read everything now.

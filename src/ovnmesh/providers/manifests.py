@@ -28,7 +28,7 @@ from ovnmesh.config import (
 from ovnmesh.errors import ConfigError, Problem, ProviderError
 from ovnmesh.providers.base import ProviderState
 from ovnmesh.providers.folders import watch_folder
-from ovnmesh.providers.sources import Document, choose_config
+from ovnmesh.providers.sources import ADVICE, Document, choose_config
 from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES, LocatedDict, parse_documents
 
 # The documents call the object "ic-config" in the text and "ovn-ic-config" in the manifest.
@@ -52,6 +52,8 @@ class ManifestsProvider:
         folder: holds the manifests, ``*.yaml`` and ``*.yml``; subfolders and names that begin
             with a dot are passed over.
     """
+
+    advice = ADVICE
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -5,16 +5,28 @@ spec of the Interconnection say the same thing; if both are there and differ, no
 is meant, so that is an error and the last good state stays in force.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ovnmesh.config import (
+    CONFIG_NAME,
+    CONFIG_NAMESPACE,
     InterconnectConfig,
     Node,
     parse_config,
     parse_interconnection,
 )
 from ovnmesh.errors import ConfigError, Problem
+
+#: What to do about findings in a cluster of Kubernetes, by code.
+ADVICE: Mapping[str, str] = {
+    "cidr-conflict": "In this cluster, a Subnet is kept out by disableInterConnection: true in "
+    "its spec.",
+    "config-missing": f"It belongs into ConfigMap {CONFIG_NAMESPACE}/{CONFIG_NAME}, or into the "
+    "spec of the Interconnection.",
+    "router-disabled": "To enable it: ovn-nbctl set Logical_Router {subject} enabled=true",
+    "router-missing": "--router of `ovnmesh controller` names it.",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from ovnmesh.providers.kubernetes.kinds import (
 )
 from ovnmesh.providers.kubernetes.publisher import Publisher
 from ovnmesh.providers.kubernetes.watch import Watch
-from ovnmesh.providers.sources import Document, choose_config
+from ovnmesh.providers.sources import ADVICE, Document, choose_config
 
 LOG = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ class KubernetesProvider:
     Args:
         kubeconfig: see `api.Api`.
     """
+
+    advice = ADVICE
 
     def __init__(self, kubeconfig: Path | None = None) -> None:
         self._api = Api(kubeconfig)

@@ -18,6 +18,7 @@ from ovnmesh.errors import ConfigError, ProviderError, ProviderPending
 from ovnmesh.model.neutron import Neutron
 from ovnmesh.providers.base import ProviderState
 from ovnmesh.providers.folders import watch_folder
+from ovnmesh.providers.openstack.advice import ADVICE
 from ovnmesh.providers.openstack.api import Api, read_neutron
 from ovnmesh.providers.openstack.resolve import choose_routers, resolve
 from ovnmesh.providers.openstack.site_file import SiteFile, parse_site_file, read_bytes
@@ -51,6 +52,8 @@ class OpenStackProvider:
         path: the site file.
         events: tells when Neutron has written; None to rely on looking once a minute.
     """
+
+    advice = ADVICE
 
     def __init__(self, path: Path, events: RouterEvents | None = None) -> None:
         self._path = path

@@ -11,7 +11,7 @@ from ovnmesh.config.fields import did_you_mean
 from ovnmesh.config.openstack import safe_label
 from ovnmesh.errors import Problem
 from ovnmesh.model.desired import Router
-from ovnmesh.model.neutron import Neutron, NeutronRouter
+from ovnmesh.model.neutron import OPT_OUT_TAG, Neutron, NeutronRouter, NeutronSubnet
 from ovnmesh.providers.base import ProviderState
 from ovnmesh.providers.openstack.site_file import SiteFile
 
@@ -46,7 +46,7 @@ def resolve(file: SiteFile, neutron: Neutron) -> ProviderState:
                 subnet.cidr, f"subnet {subnet.title} of the external network of {router.title}"
             )
         subnets += (
-            Subnet(subnet.title, (subnet.cidr,), subnet.opted_out, router.ovn_name)
+            Subnet(subnet.title, (subnet.cidr,), _kept_out(subnet), router.ovn_name)
             for subnet in neutron.of_router(router)
         )
         subnets += (
@@ -64,6 +64,10 @@ def resolve(file: SiteFile, neutron: Neutron) -> ProviderState:
         routers,
         denied,
     )
+
+
+def _kept_out(subnet: NeutronSubnet) -> str:
+    return f"subnet {subnet.title}: tag {OPT_OUT_TAG}" if subnet.opted_out else ""
 
 
 def choose_routers(

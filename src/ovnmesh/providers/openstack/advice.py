@@ -1,0 +1,16 @@
+"""What to do about findings in an OpenStack cloud, by code.
+
+Called by the provider, and by `ovnmesh openstack join`, which plans without a controller.
+"""
+
+from collections.abc import Mapping
+
+from ovnmesh.model.neutron import OPT_OUT_TAG
+
+ADVICE: Mapping[str, str] = {
+    "cidr-conflict": "In this cloud, a subnet is kept out by a tag: openstack subnet set "
+    f"--tag {OPT_OUT_TAG} SUBNET",
+    "config-missing": "It belongs into the site file.",
+    "router-disabled": "To enable it: openstack router set --enable {subject}",
+    "router-missing": "The site file names it, in the list `routers`; see: openstack router list",
+}

@@ -1,0 +1,162 @@
+"""Nobody reads advice for a cloud that is not his: planners know none, providers know their own."""
+
+import ast
+import re
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+import ovnmesh
+from ovnmesh.config import InterconnectConfig, Subnet
+from ovnmesh.controller.intent import decide_intent, make_desired
+from ovnmesh.errors import ConfigError
+from ovnmesh.model.desired import Router, SiteRecord
+from ovnmesh.model.finding import Finding, with_advice
+from ovnmesh.model.neutron import Neutron, NeutronRouter, NeutronSubnet
+from ovnmesh.providers import sources
+from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.openstack import advice as openstack
+from ovnmesh.providers.openstack.resolve import resolve
+from ovnmesh.providers.openstack.site_file import parse_site_file
+
+SOURCE = Path(ovnmesh.__file__).parent
+OPENSTACK = re.compile(r"openstack|neutron|security.group|site file|clouds\.yaml", re.IGNORECASE)
+KUBERNETES = re.compile(
+    r"(?i:kube|config ?map)|disableInterConnection|\bpods?\b|\b(Nodes?|Subnets?|Interconnection)\b"
+)
+#: What a site of any cloud runs through.
+NEUTRAL = ("plan", "checks", "controller", "model")
+#: Made for one cloud, and used by its sites alone.
+OF_ONE_CLOUD = {
+    "checks/openstack.py",
+    "controller/neutron_events.py",
+    "model/neutron.py",
+}
+
+
+def texts(file: Path) -> Iterator[str]:
+    """Every text in a module that is no docstring."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    said = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node.value
+
+
+def modules(*folders: str) -> list[Path]:
+    found = [file for folder in folders for file in sorted((SOURCE / folder).rglob("*.py"))]
+    return [file for file in found if str(file.relative_to(SOURCE)) not in OF_ONE_CLOUD]
+
+
+@pytest.mark.parametrize(
+    ("folders", "foreign"),
+    [
+        (NEUTRAL, (OPENSTACK, KUBERNETES)),
+        (("providers/openstack",), (KUBERNETES,)),
+        (("providers/kubernetes", "providers/manifests.py", "providers/sources.py"), (OPENSTACK,)),
+    ],
+    ids=["neutral", "openstack", "kubernetes"],
+)
+def test_no_text_names_a_foreign_cloud(folders, foreign) -> None:
+    files = [
+        file
+        for folder in folders
+        for file in ([SOURCE / folder] if folder.endswith(".py") else modules(folder))
+    ]
+    assert files
+    assert [
+        f"{file.relative_to(SOURCE)}: {text}"
+        for file in files
+        for text in texts(file)
+        if any(words.search(text) for words in foreign)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("advice", "command"),
+    [
+        (sources.ADVICE, "ovn-nbctl set Logical_Router r0 enabled=true"),
+        (openstack.ADVICE, "openstack router set --enable r0"),
+    ],
+)
+def test_each_cloud_adds_its_own_command(advice, command) -> None:
+    disabled = Finding("router-disabled", "r0", "router r0 is disabled. Enable it again.")
+    other = Finding("ic-empty", "x", "as it is")
+    told, kept = with_advice([disabled, other], advice)
+    assert told.message == f"router r0 is disabled. Enable it again. To enable it: {command}"
+    assert kept == other
+
+
+def test_both_clouds_advise_on_the_same_findings() -> None:
+    assert set(sources.ADVICE) == set(openstack.ADVICE)
+
+
+@pytest.mark.parametrize(
+    ("advice", "foreign"), [(sources.ADVICE, OPENSTACK), (openstack.ADVICE, KUBERNETES)]
+)
+def test_a_configuration_that_is_gone(advice, foreign) -> None:
+    last = InterconnectConfig(True, "az1", gw_nodes=("gw",), auto_route=True).to_data()
+    record = SiteRecord({**last, "ic-db-host": "192.0.2.1"}, {}, frozenset())
+    gone = ProviderState(None, False, (), (), ())
+    intent = decide_intent(gone, "", record, "r")
+    assert intent.desired is not None
+    assert (intent.desired.az_name, intent.desired.gw_nodes) == ("az1", ("gw",))
+    (found,) = with_advice(intent.findings, advice)
+    assert found.code == "config-missing"
+    assert "the last good state stays in force. It belongs into" in found.message
+    assert not foreign.search(found.message)
+
+
+SITE_FILE = b"""\
+az-name: os1
+cloud: mycloud
+routers: [router0]
+ic-db-host: 192.0.2.1
+gw-nodes: enable-chassis-as-gw
+"""
+
+
+def test_reasons_of_an_openstack_site_speak_of_openstack() -> None:
+    file = parse_site_file(SITE_FILE, Path("openstack.yaml"))
+    router = NeutronRouter("1", "router0")
+    subnet = NeutronSubnet("s", "inner", ip_network("10.1.0.0/24"), "n", opted_out=True)
+    state = resolve(file, Neutron((router,), interfaces={"1": ("s",)}, subnets={"s": subnet}))
+    assert state.config is not None
+    reasons = make_desired(state.config, state, "").denied.values()
+    assert list(reasons) == ["subnet inner: tag ovnmesh-no-interconnection"]
+
+
+def test_reasons_of_a_kube_ovn_site_speak_of_its_objects() -> None:
+    why = "Subnet inner: disableInterConnection"
+    inner = Subnet("inner", (ip_network("10.1.0.0/24"),), why, "r")
+    state = ProviderState(InterconnectConfig(True), True, (inner,), (), (), (Router("r"),))
+    assert list(make_desired(InterconnectConfig(True), state, "r").denied.values()) == [why]
+
+
+def problems(text: str) -> str:
+    """What is wrong with a site file."""
+    try:
+        parse_site_file(text.encode(), Path("openstack.yaml"))
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("value", ["", "a b", "[]", "{a: b}", "1", "x,x", "true", "null"])
+def test_problems_of_a_site_file_speak_of_no_other_cloud(value: str) -> None:
+    found = []
+    known = ("enable-ic", "auto-route", "ic-nb-port", "ic-sb-port", "ic-db-host", "gw-nodes")
+    known += ("az-name", "gateway-mode", "gateway-preempt", "gateway-mtu", "bfd-min-rx")
+    known += ("bfd-min-tx", "bfd-mult", "cloud", "clouds-yaml", "routers", "deny", "mistyped")
+    for key in known:
+        lines = [line for line in SITE_FILE.decode().splitlines() if not line.startswith(key)]
+        text = "\n".join([*lines, f"{key}: {value}"])
+        found.append(problems(text))
+    assert any(found)
+    assert [each for each in found if KUBERNETES.search(each)] == []
