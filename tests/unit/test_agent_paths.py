@@ -6,9 +6,10 @@ import struct
 import pytest
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.agent.echo import checksum, only
 from ovnmesh.agent.mtu import tunnel_mtu
 from ovnmesh.agent.paths import Paths, best_path, judge, settle
-from ovnmesh.agent.prober import Prober, _only
+from ovnmesh.agent.prober import Prober
 from ovnmesh.agent.tunnels import Tunnel, read_tunnels, read_up, relevant
 from ovnmesh.agent.window import ENOUGH, PATIENCE_S, WINDOW, Quality, Window
 from ovnmesh.checks.paths import check_paths, site_paths
@@ -144,10 +145,16 @@ def test_sequence_numbers_have_sixteen_bits() -> None:
 
 
 def test_filter_lets_echo_replies_pass_and_nothing_else() -> None:
-    assert struct.unpack("=I", _only(4)) == (0xFFFFFFFE,)
-    words = struct.unpack("=8I", _only(6))
+    assert struct.unpack("=I", only(0, version=4)) == (0xFFFFFFFE,)
+    words = struct.unpack("=8I", only(129, version=6))
     passing = [32 * i + bit for i in range(8) for bit in range(32) if not words[i] >> bit & 1]
     assert passing == [129]
+
+
+def test_the_example_of_the_checksum() -> None:
+    """RFC 1071, section 3: the sum ddf2 of these words, complemented."""
+    assert checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0xFFFF - 0xDDF2
+    assert checksum(bytes.fromhex("ffffffffffff0001")) == 0xFFFE
 
 
 # --- judgement ------------------------------------------------------------------------------------

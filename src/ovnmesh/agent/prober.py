@@ -5,29 +5,19 @@ dead. Must not touch a database.
 """
 
 import logging
-import os
 import select
-import socket
-import struct
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from icmplib import ICMPRequest, ICMPv4Socket, ICMPv6Socket
-from icmplib.exceptions import ICMPLibError
-
+from ovnmesh.agent.echo import Echo
 from ovnmesh.agent.window import Quality, Window
 
 LOG = logging.getLogger(__name__)
 
 #: Seconds between two probes of one path.
 INTERVAL_S = 1.0
-#: What a raw socket lets through: echo replies only, or every ping to this host would wake us.
-#: raw(7), ICMP_FILTER (linux/icmp.h), a bit for each type that is kept out;
-#: RFC 3542, section 3.2, ICMP6_FILTER, on Linux likewise (linux/icmpv6.h).
-_ECHO_REPLY = {4: 0, 6: 129}
-_FILTER = {4: (255, 1), 6: (socket.IPPROTO_ICMPV6, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +41,7 @@ class Prober:
         self._changed = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
-        self._sockets: dict[tuple[str, int], ICMPv4Socket | ICMPv6Socket] = {}
-        self._id = os.getpid() % 2**16
+        self._links: dict[tuple[str, int], Echo] = {}
         self._error = ""
 
     def follow(self, targets: Iterable[Target]) -> None:
@@ -99,54 +88,41 @@ class Prober:
         try:
             link = self._open(target)
             number = window.send(time.monotonic())
-            link.send(ICMPRequest(target.remote, self._id, number, payload_size=8))
-        except (ICMPLibError, OSError) as exc:
-            # No capability, no such address, no route: told once, tried again every second.
+            link.send(target.remote, number)
+        except OSError as exc:
+            # No right, no such address, no route: told once, tried again every second.
             if str(exc) != self._error:
                 self._error = str(exc)
                 LOG.warning(
                     "probe from %s to %s: %s; round-trip time and loss stay unknown, and paths "
-                    "are judged by BFD all the same. Expected CAP_NET_RAW and a route",
+                    "are judged by BFD all the same. Expected a route, and CAP_NET_RAW or a group "
+                    "of ours in net.ipv4.ping_group_range",
                     target.local or "any address",
                     target.remote,
                     exc,
                 )
 
-    def _open(self, target: Target) -> ICMPv4Socket | ICMPv6Socket:
+    def _open(self, target: Target) -> Echo:
         key = (target.local, target.version)
-        if key not in self._sockets:
-            kind = ICMPv6Socket if target.version == 6 else ICMPv4Socket
-            link = kind(target.local or None, privileged=True)
-            link.sock.setsockopt(*_FILTER[target.version], _only(target.version))
-            self._sockets[key] = link
-        return self._sockets[key]
+        if key not in self._links:
+            self._links[key] = Echo(*key)
+        return self._links[key]
 
     def _close(self, but: Iterable[tuple[str, int]]) -> None:
-        for key in self._sockets.keys() - set(but):
-            self._sockets.pop(key).close()
+        for key in self._links.keys() - set(but):
+            self._links.pop(key).close()
 
     def _collect(self, windows: Mapping[Target, Window], due_s: float) -> None:
         """Take answers until the next probes are due."""
         poll = select.poll()
-        links = {link.sock.fileno(): key for key, link in self._sockets.items()}
+        links = {link.fileno(): (local, link) for (local, _), link in self._links.items()}
         for number in links:
             poll.register(number, select.POLLIN)
         while (left_s := due_s - time.monotonic()) > 0 and not self._stopping:
             for number, _ in poll.poll(left_s * 1000):
                 now_s = time.monotonic()
-                local, version = links[number]
-                try:
-                    reply = self._sockets[local, version].receive(timeout=0.01)
-                except ICMPLibError:
-                    continue
-                window = windows.get(Target(local, reply.source))
-                wanted = (self._id, _ECHO_REPLY[version])
-                if window is not None and (reply.id, reply.type) == wanted:
-                    window.answer(reply.sequence, now_s)
-
-
-def _only(version: int) -> bytes:
-    """A filter that lets echo replies pass and nothing else."""
-    kept_out = 2**256 - 1 - 2 ** _ECHO_REPLY[version]
-    size = 8 if version == 6 else 1
-    return struct.pack(f"={size}I", *(kept_out >> 32 * word & 0xFFFFFFFF for word in range(size)))
+                local, link = links[number]
+                answer = link.receive()
+                window = windows.get(Target(local, answer[0])) if answer is not None else None
+                if answer is not None and window is not None:
+                    window.answer(answer[1], now_s)
