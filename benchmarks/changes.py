@@ -16,7 +16,7 @@ from benchmarks.probe import Probe
 from ovnmesh.host.process import command_line, read_pidfile, spawn, terminate, wait_until
 from ovnmesh.host.process import run as run_command
 from ovnmesh.lab import daemons
-from ovnmesh.lab.topology import IC_ADDRESS, ROUTER
+from ovnmesh.lab.values.topology import IC_ADDRESS, ROUTER
 
 NEW_NB_PORT, NEW_SB_PORT = 16645, 16646
 SETTLE_S = 0.5

@@ -26,7 +26,7 @@ from benchmarks.traffic import (
     watch,
 )
 from ovnmesh.host.process import wait_until
-from ovnmesh.lab.spec import LabSpec, parse_spec
+from ovnmesh.lab.values.spec import LabSpec, parse_spec
 
 PLANNED_S = 2.0
 """How long trains go on after a planned switch."""

@@ -13,7 +13,7 @@ from time import strptime
 from benchmarks.journal import Transaction, read_since
 from benchmarks.mesh import BenchLab
 from benchmarks.traffic import NEVER
-from ovnmesh.lab.topology import Site
+from ovnmesh.lab.values.topology import Site
 
 DETECTED = "BFD of the successor is down (ovs-vswitchd)"
 CLAIMING = "the successor claims the port (ovn-controller)"

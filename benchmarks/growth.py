@@ -15,11 +15,11 @@ from benchmarks.common import Report, say, spread, summary
 from benchmarks.hands import sessions
 from benchmarks.journal import read_since
 from benchmarks.mesh import BenchLab, cpu_s, rss_mb, running, subnet_documents
-from ovnmesh.host import netns
 from ovnmesh.host.process import command_line, wait_until
 from ovnmesh.lab import daemons
-from ovnmesh.lab.spec import LabSpec, parse_spec
-from ovnmesh.lab.topology import ROUTER, Site
+from ovnmesh.lab.network import netns
+from ovnmesh.lab.values.spec import LabSpec, parse_spec
+from ovnmesh.lab.values.topology import ROUTER, Site
 
 SIZES = (2, 5, 10)
 IDLE_S = 20.0

@@ -15,9 +15,9 @@ from benchmarks.probe import Probe
 from benchmarks.traffic import both_ways
 from ovnmesh.host.process import wait_until
 from ovnmesh.lab import daemons
-from ovnmesh.lab.logical import join_commands
-from ovnmesh.lab.spec import LabSpec
-from ovnmesh.lab.topology import Node, Site
+from ovnmesh.lab.values.logical import join_commands
+from ovnmesh.lab.values.spec import LabSpec
+from ovnmesh.lab.values.topology import Node, Site
 
 AWAY_S = 14.0
 """Absence after which a gateway has forgotten what it knew (docs/limitations.md, Gateways)."""

@@ -16,7 +16,7 @@ from benchmarks.common import Report, ratio, say, spread, summary
 from benchmarks.journal import Transaction, read_since
 from benchmarks.mesh import BenchLab, bench_lab
 from benchmarks.probe import Probe
-from ovnmesh.lab.topology import Site
+from ovnmesh.lab.values.topology import Site
 
 Milestone = tuple[str, str, Callable[[Transaction], bool]]
 

@@ -25,8 +25,8 @@ from benchmarks.journal import read_since
 from benchmarks.mesh import BenchLab, bench_lab
 from benchmarks.probe import Probe
 from ovnmesh.host.process import run as run_command
-from ovnmesh.lab.apiserver import ASSETS_VARIABLE
-from ovnmesh.lab.topology import Site
+from ovnmesh.lab.kubernetes.apiserver import ASSETS_VARIABLE
+from ovnmesh.lab.values.topology import Site
 
 API, KUBECTL, FOLDER = "API", "kubectl apply", "folder"
 CONTESTANTS = (API, KUBECTL, FOLDER)

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from benchmarks.common import Report, say, spread, summary
-from ovnmesh.lab import teardown
+from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import uniform_spec
+from ovnmesh.lab.values.spec import uniform_spec
 
 
 def run(quick: bool) -> Report:

@@ -17,10 +17,10 @@ from benchmarks.journal import Transaction, read_since
 from benchmarks.mesh import BenchLab, subnet_documents
 from benchmarks.traffic import against, both_ways, cell, outage, record, watch
 from ovnmesh.host.process import wait_until
-from ovnmesh.icdb.files import IC_NB, IC_SB
+from ovnmesh.icdb.database.files import IC_NB, IC_SB
 from ovnmesh.lab import daemons
-from ovnmesh.lab.spec import LabSpec, parse_spec
-from ovnmesh.lab.topology import ROUTER
+from ovnmesh.lab.values.spec import LabSpec, parse_spec
+from ovnmesh.lab.values.topology import ROUTER
 
 LIMIT_S = 40.0
 """How long a change is awaited: ovn-ic alone backs off for 1, 2, 4, 8 s (ovn-facts: 15 s)."""

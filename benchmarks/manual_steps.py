@@ -14,11 +14,11 @@ from pathlib import Path
 
 from ovnmesh.host.process import run, terminate, wait_until
 from ovnmesh.lab import daemons
-from ovnmesh.lab.layout import mac_of
-from ovnmesh.lab.logical import Command, join_commands
-from ovnmesh.lab.manifests import IC_NB_PORT, IC_SB_PORT
+from ovnmesh.lab.kubernetes.manifests import IC_NB_PORT, IC_SB_PORT
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.topology import ROUTER, Lab, Site
+from ovnmesh.lab.values.layout import mac_of
+from ovnmesh.lab.values.logical import Command, join_commands
+from ovnmesh.lab.values.topology import ROUTER, Lab, Site
 
 TS = "ts"
 POLICY_PRIORITY = 29500

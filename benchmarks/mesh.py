@@ -18,11 +18,13 @@ import yaml
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.host.process import run, wait_until
-from ovnmesh.lab import daemons, objects, teardown
-from ovnmesh.lab.manifests import Manifest, first_manifests, parse_manifests
+from ovnmesh.lab import daemons
+from ovnmesh.lab.boot import teardown
+from ovnmesh.lab.kubernetes import objects
+from ovnmesh.lab.kubernetes.manifests import Manifest, first_manifests, parse_manifests
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import LabSpec, parse_spec
-from ovnmesh.lab.topology import ROUTER, Site
+from ovnmesh.lab.values.spec import LabSpec, parse_spec
+from ovnmesh.lab.values.topology import ROUTER, Site
 
 LOOK_S = 0.05
 

@@ -11,7 +11,7 @@ from benchmarks.common import Report, say
 from benchmarks.hands import HANDS, ByHand, Hand, Ovnmesh, wait_bfd
 from benchmarks.mesh import BenchLab
 from benchmarks.traffic import against, both_ways, cell, outage, record, watch
-from ovnmesh.lab.spec import LabSpec, parse_spec
+from ovnmesh.lab.values.spec import LabSpec, parse_spec
 
 WAIT_S = 10.0
 """How long traffic is awaited."""

@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 
-from ovnmesh.host import netns
+from ovnmesh.lab.network import netns
 
 _ECHO_REQUEST, _ECHO_REPLY = 8, 0
 """ICMP types (RFC 792)."""

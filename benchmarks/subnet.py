@@ -13,7 +13,7 @@ from benchmarks.journal import Transaction, read_since
 from benchmarks.mesh import BenchLab, bench_lab, subnet_documents
 from ovnmesh.host.process import wait_until
 from ovnmesh.lab import daemons
-from ovnmesh.lab.topology import ROUTER
+from ovnmesh.lab.values.topology import ROUTER
 
 
 def run(quick: bool) -> Report:

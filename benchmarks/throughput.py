@@ -20,8 +20,8 @@ from benchmarks.hands import Ovnmesh
 from benchmarks.mesh import BenchLab
 from benchmarks.traffic import Pairs, place
 from ovnmesh.host.process import in_netns, wait_until
-from ovnmesh.lab.spec import parse_spec
-from ovnmesh.lab.topology import Site
+from ovnmesh.lab.values.spec import parse_spec
+from ovnmesh.lab.values.topology import Site
 
 SECONDS = 5
 PORT = 5201

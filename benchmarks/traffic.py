@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from benchmarks.common import summary
 from benchmarks.mesh import BenchLab
 from ovnmesh.lab.ping import PingResult
-from ovnmesh.lab.topology import Pod, Site
+from ovnmesh.lab.values.topology import Pod, Site
 
 NEVER = math.inf
 INTERVAL_MS = 5.0

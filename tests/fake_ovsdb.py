@@ -8,7 +8,7 @@ import copy
 import itertools
 from collections.abc import Iterable, Mapping
 
-from ovnmesh.plan.operations import (
+from ovnmesh.model.changes import (
     Batch,
     Db,
     Delete,

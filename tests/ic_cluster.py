@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from ovnmesh.plan.operations import Db
+from ovnmesh.model.changes import Db
 from servers import SCHEMAS, wait_for
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")

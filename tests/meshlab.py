@@ -17,7 +17,7 @@ import yaml
 from ovnmesh import ovn_keys as keys
 from ovnmesh.host.process import command_line, spawn
 from ovnmesh.lab import daemons
-from ovnmesh.lab.manifests import parse_manifests
+from ovnmesh.lab.kubernetes.manifests import parse_manifests
 from ovnmesh.lab.ping import PingResult
 from ovnmesh.lab.runner import LabRunner
 from servers import wait_for

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 
-from ovnmesh.config import Subnet
-from ovnmesh.model.neutron import OPT_OUT_TAG
+from ovnmesh.providers.cluster import Subnet
 from ovnmesh.providers.openstack import OpenStackProvider
+from ovnmesh.providers.openstack.neutron import OPT_OUT_TAG
 
 #: Of the router of every harness on the same Neutron: to make one takes seconds.
 ROUTER = "router-of-the-contract"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ovnmesh.plan.operations import Db
+from ovnmesh.model.changes import Db
 
 SCHEMAS = {
     Db.NB: "/usr/share/ovn/ovn-nb.ovsschema",

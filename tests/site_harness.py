@@ -9,8 +9,8 @@ from pathlib import Path
 from ovnmesh import ovn_keys as keys
 from ovnmesh.controller.reconciler import Reconciler
 from ovnmesh.controller.settings import ControllerSettings
+from ovnmesh.model.changes import Db
 from ovnmesh.model.report import PassReport
-from ovnmesh.plan.operations import Db
 from ovnmesh.providers.base import Provider
 from ovnmesh.providers.kubernetes import KubernetesProvider
 from ovnmesh.providers.manifests import ManifestsProvider

@@ -27,7 +27,7 @@ AZ_CLAIM: Final = "ovnmesh-az-"
 #: Transit_Switch.external_ids prefix: address claim of a site; value "MAC CIDR [CIDR]".
 ADDRESS_CLAIM: Final = "ovnmesh-claim-"
 #: NB_Global.external_ids: JSON of who is the active gateway of each transit switch, and who is
-#: drained (`plan.gateway_order`).
+#: drained (`plan.decide.gateway_order`).
 GATEWAY_STATE: Final = "ovnmesh-gateway-state"
 #: Chassis_Private.external_ids: JSON of the paths from this chassis to the other gateways; written
 #: by its agent. ovn-controller leaves the column alone, and RBAC allows it (ovn-sb(5)).
@@ -91,10 +91,10 @@ TS_SUBNET: Final = "subnet"
 POLICY_PRIORITY: Final = 29500
 #: Highest gateway chassis priority we give; later ones count down (Kube-OVN: 100 - index).
 GATEWAY_PRIORITY: Final = 100
-#: Name of the switch, its one port and the HA chassis group that keep BFD running (`plan.bfd`).
+#: Name of the switch, its port and the HA chassis group that keep BFD running (`plan.rows.bfd`).
 BFD_NAME: Final = "ovnmesh-bfd"
 
-#: Name of the router port that keeps NAT rules off the transit port (`plan.nat_guard`).
+#: Name of the router port that keeps NAT rules off the transit port (`plan.rows.nat_guard`).
 NAT_GUARD: Final = "ovnmesh-nat-guard"
 
 #: OVSDB lock on the northbound database that decides which controller acts.

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from meshlab import MeshLab
-from ovnmesh.lab import teardown
+from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import uniform_spec
+from ovnmesh.lab.values.spec import uniform_spec
 
 
 @pytest.fixture(scope="module")

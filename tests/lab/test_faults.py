@@ -11,7 +11,7 @@ import pytest
 
 from meshlab import MeshLab, eventually
 from ovnmesh.host.process import spawn
-from ovnmesh.lab.topology import IC_ADDRESS
+from ovnmesh.lab.values.topology import IC_ADDRESS
 
 pytestmark = pytest.mark.root
 

@@ -12,10 +12,10 @@ import pytest
 
 from bfd_sessions import column, sessions, wait_for_bfd
 from meshlab import MeshLab, eventually
-from ovnmesh.lab import teardown
+from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.ping import PingResult
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import LabSpec, SiteSpec
+from ovnmesh.lab.values.spec import LabSpec, SiteSpec
 
 pytestmark = pytest.mark.root
 

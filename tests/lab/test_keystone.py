@@ -14,14 +14,14 @@ import yaml
 from provider_contract import CONFIG, ProviderContract, can_read, subnet, watching
 
 from openstack_cloud import CloudHarness
-from ovnmesh.controller.neutron_events import NeutronEvents
 from ovnmesh.errors import ProviderError
-from ovnmesh.lab import teardown
+from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.openstack import keystone, objects
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import parse_spec
+from ovnmesh.lab.values.spec import parse_spec
 from ovnmesh.providers.openstack import OpenStackProvider
 from ovnmesh.providers.openstack import provider as provider_module
+from ovnmesh.providers.openstack.row_events import NeutronEvents
 from servers import wait_for
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1200)]

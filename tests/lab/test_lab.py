@@ -13,15 +13,16 @@ from typer.testing import CliRunner
 
 from benchmarks import manual_steps
 from meshlab import first_packet_test
-from ovnmesh.cli.lab import app
+from ovnmesh.cli.lab.commands import app
 from ovnmesh.errors import LabError
-from ovnmesh.host import netns
 from ovnmesh.host.process import command_line, run, wait_until
-from ovnmesh.lab import daemons, teardown
-from ovnmesh.lab.layout import prefix_of
-from ovnmesh.lab.manifests import parse_manifests
+from ovnmesh.lab import daemons
+from ovnmesh.lab.boot import teardown
+from ovnmesh.lab.kubernetes.manifests import parse_manifests
+from ovnmesh.lab.network import netns
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import parse_spec_text, uniform_spec
+from ovnmesh.lab.values.layout import prefix_of
+from ovnmesh.lab.values.spec import parse_spec_text, uniform_spec
 
 pytestmark = [
     pytest.mark.root,

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from meshlab import MeshLab, eventually
-from ovnmesh.icdb.files import IC_NB, IC_SB, Database
-from ovnmesh.lab import daemons, teardown
+from ovnmesh.icdb.database.files import IC_NB, IC_SB, Database
+from ovnmesh.lab import daemons
+from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import parse_spec
+from ovnmesh.lab.values.spec import parse_spec
 
 #: Seconds within which a change propagates although the leader has just been killed.
 PROPAGATION_S = 3.0

@@ -13,10 +13,10 @@ import pytest
 from meshlab import BUSY, MeshLab, NoisyMachine, eventually
 from ovnmesh import ovn_keys as keys
 from ovnmesh.host.process import spawn
-from ovnmesh.lab import teardown
+from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import uniform_spec
-from ovnmesh.lab.topology import Site
+from ovnmesh.lab.values.spec import uniform_spec
+from ovnmesh.lab.values.topology import Site
 
 pytestmark = pytest.mark.root
 

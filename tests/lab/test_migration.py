@@ -11,10 +11,11 @@ import pytest
 
 from benchmarks import manual_steps
 from meshlab import MeshLab, eventually
-from ovnmesh.lab import daemons, teardown
+from ovnmesh.lab import daemons
+from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import parse_spec
-from ovnmesh.lab.topology import ROUTER, Site
+from ovnmesh.lab.values.spec import parse_spec
+from ovnmesh.lab.values.topology import ROUTER, Site
 
 pytestmark = pytest.mark.root
 

@@ -13,9 +13,9 @@ import pytest
 
 from meshlab import BUSY, MeshLab, NoisyMachine, eventually
 from ovnmesh import ovn_keys as keys
-from ovnmesh.lab import teardown
+from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import uniform_spec
+from ovnmesh.lab.values.spec import uniform_spec
 
 pytestmark = pytest.mark.root
 

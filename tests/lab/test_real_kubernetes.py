@@ -18,13 +18,14 @@ import yaml
 
 from meshlab import MeshLab, eventually, first_packet_test
 from ovnmesh.errors import LabError, ProcessError
-from ovnmesh.host import netns
 from ovnmesh.host.process import command_line, wait_until
-from ovnmesh.lab import daemons, teardown
-from ovnmesh.lab.layout import prefix_of
-from ovnmesh.lab.manifests import parse_manifests
+from ovnmesh.lab import daemons
+from ovnmesh.lab.boot import teardown
+from ovnmesh.lab.kubernetes.manifests import parse_manifests
+from ovnmesh.lab.network import netns
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import uniform_spec
+from ovnmesh.lab.values.layout import prefix_of
+from ovnmesh.lab.values.spec import uniform_spec
 
 ASSETS = os.environ.get("KUBEBUILDER_ASSETS", "")
 

@@ -9,9 +9,10 @@ import pytest
 
 from meshlab import MeshLab, eventually
 from ovnmesh import ovn_keys as keys
-from ovnmesh.lab import nat, teardown
+from ovnmesh.lab import nat
+from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import uniform_spec, with_external
+from ovnmesh.lab.values.spec import uniform_spec, with_external
 from talk import PORT, Talk
 
 pytestmark = pytest.mark.root

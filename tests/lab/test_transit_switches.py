@@ -14,7 +14,7 @@ import pytest
 
 from meshlab import MeshLab, eventually
 from ovnmesh import ovn_keys as keys
-from ovnmesh.lab.topology import POD_MTU_BYTES
+from ovnmesh.lab.values.topology import POD_MTU_BYTES
 
 pytestmark = pytest.mark.root
 

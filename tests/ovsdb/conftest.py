@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ovnmesh.plan.operations import Db
+from ovnmesh.model.changes import Db
 from servers import Server
 from site_harness import Ic, SiteUnderTest, connected
 

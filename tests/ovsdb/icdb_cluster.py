@@ -9,8 +9,8 @@ from pathlib import Path
 
 from icdb_process import NB, SB, IcDb, alive, free_port, wait_until
 
-from ovnmesh.icdb.files import DATABASES
-from ovnmesh.icdb.status import read_status
+from ovnmesh.icdb.database.files import DATABASES
+from ovnmesh.icdb.database.raft_status import read_status
 
 PORTS = ("nb-port", "sb-port", "nb-raft-port", "sb-raft-port")
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ovnmesh.icdb.files import DATABASES
+from ovnmesh.icdb.database.files import DATABASES
 
 NB = "OVN_IC_Northbound"
 SB = "OVN_IC_Southbound"

@@ -8,11 +8,11 @@ import pytest
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.agent.chassis import Agent
+from ovnmesh.model.changes import Db
 from ovnmesh.model.reading import observe_southbound
 from ovnmesh.model.report import NodeView
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.schema import southbound
-from ovnmesh.plan.operations import Db
 from servers import Server, wait_for
 
 

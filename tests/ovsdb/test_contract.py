@@ -7,9 +7,7 @@ import pytest
 
 from fake_ovsdb import FakeOvsdb, Refused
 from ovnmesh.errors import OvsdbError, StalePlan
-from ovnmesh.ovsdb.database import Database
-from ovnmesh.ovsdb.schema import View
-from ovnmesh.plan.operations import (
+from ovnmesh.model.changes import (
     Batch,
     Db,
     Delete,
@@ -22,6 +20,8 @@ from ovnmesh.plan.operations import (
     Update,
     Uuid,
 )
+from ovnmesh.ovsdb.database import Database
+from ovnmesh.ovsdb.schema import View
 from servers import Server, wait_for
 
 COLUMNS = {

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.plan.operations import Db
+from ovnmesh.model.changes import Db
 from servers import Server, wait_for
 from site_harness import CONFIG, connected
 

@@ -6,9 +6,7 @@ import threading
 import pytest
 
 from ovnmesh.errors import OvsdbRejected, OvsdbUnavailable, StalePlan
-from ovnmesh.ovsdb.database import Database
-from ovnmesh.ovsdb.schema import View, northbound
-from ovnmesh.plan.operations import (
+from ovnmesh.model.changes import (
     Batch,
     Db,
     Delete,
@@ -20,6 +18,8 @@ from ovnmesh.plan.operations import (
     Update,
     Uuid,
 )
+from ovnmesh.ovsdb.database import Database
+from ovnmesh.ovsdb.schema import View, northbound
 from servers import wait_for
 
 WHOLE = View(

@@ -15,8 +15,8 @@ from icdb_files import make_file, older_schema
 from icdb_process import NB, SB, IcDb, alive, wait_until
 
 from ovnmesh.errors import IcDbError
-from ovnmesh.icdb import server
-from ovnmesh.icdb.files import DATABASES, IC_NB
+from ovnmesh.icdb.database.files import DATABASES, IC_NB
+from ovnmesh.icdb.serve import server
 from ovnmesh.icdb.settings import Folders, parse_settings
 
 

@@ -10,7 +10,7 @@ from icdb_cluster import Cluster, run
 from icdb_files import older_schema
 from icdb_process import NB, SB, wait_until
 
-from ovnmesh.icdb.files import DATABASES, IC_NB, IC_SB
+from ovnmesh.icdb.database.files import DATABASES, IC_NB, IC_SB
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import pytest
 from icdb_cluster import Cluster, run
 from icdb_process import NB, SB, alive, wait_until
 
-from ovnmesh.icdb.files import DATABASES, IC_NB, IC_SB
-from ovnmesh.icdb.status import call, control_socket
+from ovnmesh.icdb.database.files import DATABASES, IC_NB, IC_SB
+from ovnmesh.icdb.database.raft_status import call, control_socket
 
 SWITCH = {"ts": "169.254.100.0/24"}
 

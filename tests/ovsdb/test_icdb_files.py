@@ -11,8 +11,8 @@ import pytest
 from icdb_files import make_file, older_schema
 
 from ovnmesh.errors import IcDbError
-from ovnmesh.icdb.child import Child
-from ovnmesh.icdb.files import DATABASES, IC_NB, IC_SB, prepare_files, scan_log
+from ovnmesh.icdb.database.files import DATABASES, IC_NB, IC_SB, prepare_files, scan_log
+from ovnmesh.icdb.database.ovsdb_server import Child
 from ovnmesh.icdb.settings import Folders
 
 NB = "OVN_IC_Northbound"

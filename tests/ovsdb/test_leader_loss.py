@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from ic_cluster import DATABASES, HOSTS, IcCluster
+from ovnmesh.model.changes import Db
 from ovnmesh.ovsdb.members import Members
-from ovnmesh.plan.operations import Db
 from servers import wait_for
 from site_harness import SiteUnderTest, connected
 

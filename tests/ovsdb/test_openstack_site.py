@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from fake_neutron import FakeNeutron
 from ovnmesh.cli.main import app
-from ovnmesh.controller.neutron_events import NeutronEvents
 from ovnmesh.errors import ConfigError, OvnmeshError, ProviderError
 from ovnmesh.providers.openstack import OpenStackProvider, provider
+from ovnmesh.providers.openstack.row_events import NeutronEvents
 from servers import wait_for
 
 

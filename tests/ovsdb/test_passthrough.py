@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.changes import Db
 from ovnmesh.model.desired import SiteRecord
-from ovnmesh.plan.operations import Db
 from servers import wait_for
 
 OVNMESH = [sys.executable, "-m", "ovnmesh"]

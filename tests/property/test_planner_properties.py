@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from fake_mesh import Mesh, Site, bind
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.changes import Db
 from ovnmesh.model.desired import Desired, GatewayPolicy, decode_record, encode_desired
 from ovnmesh.model.prefixes import minimal, parse_prefix
-from ovnmesh.plan.operations import Db
+from ovnmesh.plan.decide.stages import is_parked
 from ovnmesh.plan.site import plan_site
-from ovnmesh.plan.transit import is_parked
 
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -14,9 +14,10 @@ from typing import Protocol
 
 import pytest
 
-from ovnmesh.config import InterconnectConfig, Node, Subnet
+from ovnmesh.config import InterconnectConfig
 from ovnmesh.errors import ProviderError
 from ovnmesh.providers.base import Provider
+from ovnmesh.providers.cluster import Node, Subnet
 from servers import wait_for
 
 CONFIG = {

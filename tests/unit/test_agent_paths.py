@@ -12,7 +12,6 @@ from ovnmesh.agent.paths import Paths, best_path, judge, settle
 from ovnmesh.agent.prober import Prober
 from ovnmesh.agent.tunnels import Tunnel, read_tunnels, read_up, relevant
 from ovnmesh.agent.window import ENOUGH, PATIENCE_S, WINDOW, Quality, Window
-from ovnmesh.checks.paths import check_paths, site_paths
 from ovnmesh.model.finding import Severity
 from ovnmesh.model.observed import (
     Chassis,
@@ -26,6 +25,7 @@ from ovnmesh.model.observed import (
 )
 from ovnmesh.model.paths import ChassisReport, Path, decode_paths, encode_paths
 from ovnmesh.model.report import NodeView
+from ovnmesh.views.paths import check_paths, site_paths
 from ovnmesh.web.metrics import AgentMetrics
 
 

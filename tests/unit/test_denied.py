@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
-from ovnmesh.checks.overview import overview, to_json
+from ovnmesh.model.changes import Db
 from ovnmesh.model.denied import (
     collect_reasons,
     decode_denied,
@@ -19,8 +19,8 @@ from ovnmesh.model.denied import (
 from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, parse_prefix
 from ovnmesh.plan.deny import LINK_LOCAL_REASON, ORIGINAL_REASON, decide_denied
-from ovnmesh.plan.operations import Db
 from ovnmesh.plan.site import plan_site
+from ovnmesh.views.site import overview, to_json
 
 NOT_YET = "not there yet; is ovn-ic running?"
 OPT_OUT = "Subnet private: disableInterConnection"

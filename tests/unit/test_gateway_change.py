@@ -7,9 +7,9 @@ import pytest
 from fake_mesh import Mesh, Site, bind, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import ConfigError
+from ovnmesh.model.changes import Batch, Db
 from ovnmesh.model.desired import DEFAULT_POLICY, Desired, GatewayPolicy
-from ovnmesh.plan.gateway_change import plan_drain, plan_prefer, plan_reset, plan_undrain
-from ovnmesh.plan.operations import Batch, Db
+from ovnmesh.plan.ask.gateway import plan_drain, plan_prefer, plan_reset, plan_undrain
 from ovnmesh.plan.site import plan_site
 
 NAMED = wish("az1", "gw", "n1", "n2")

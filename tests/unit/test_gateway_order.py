@@ -1,4 +1,4 @@
-"""Who leads on which transit switch: every rule of `plan.gateway_order`, on fake sites."""
+"""Who leads on which transit switch: every rule of `plan.decide.gateway_order`, on fake sites."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import pytest
 
 from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.changes import Batch, Db, MergeKeys
 from ovnmesh.model.desired import Desired, GatewayPolicy
 from ovnmesh.model.gateway_state import (
     GatewayState,
@@ -13,8 +14,7 @@ from ovnmesh.model.gateway_state import (
     encode_gateway_state,
 )
 from ovnmesh.model.paths import Path, encode_paths
-from ovnmesh.plan.gateway_order import HEARD_S, PATH_DEAD_S, PATH_DEAD_THEIR_TURN_S
-from ovnmesh.plan.operations import Batch, Db, MergeKeys
+from ovnmesh.plan.decide.gateway_order import HEARD_S, PATH_DEAD_S, PATH_DEAD_THEIR_TURN_S
 from ovnmesh.plan.site import plan_site
 
 

@@ -5,11 +5,11 @@ from ipaddress import ip_address
 import pytest
 
 from ovnmesh.errors import ConfigError, IcDbError
-from ovnmesh.icdb.files import IC_NB, IC_SB
-from ovnmesh.icdb.members import check_removal, find_members
-from ovnmesh.icdb.ports import parse_raft_address
-from ovnmesh.icdb.restore import TABLES, plan_restore
-from ovnmesh.icdb.status import parse_status
+from ovnmesh.icdb.backup.restore import TABLES, plan_restore
+from ovnmesh.icdb.cluster.members import check_removal, find_members
+from ovnmesh.icdb.database.files import IC_NB, IC_SB
+from ovnmesh.icdb.database.listeners import parse_raft_address
+from ovnmesh.icdb.database.raft_status import parse_status
 
 # Of ovsdb-server 3.1.0.
 FOLLOWER = """bfec

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ovnmesh.errors import ConfigError, IcDbError
+from ovnmesh.icdb.serve.switches import plan_switches
 from ovnmesh.icdb.settings import Folders, TransitSwitch, parse_settings
-from ovnmesh.icdb.switches import plan_switches
 
 NODES = {"NODE_IPS": "10.0.0.1, 10.0.0.2,10.0.0.3"}
 FOLDERS = Folders(Path("/data"), Path("/run"), None)

@@ -16,8 +16,15 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from ovnmesh.cli import kubectl_completion
-from ovnmesh.cli.kubectl import KUBECTL_FLAGS, REFUSED, SITE_COMMANDS, in_pod, parse, pick_pod
+from ovnmesh.cli.kubectl import completion as kubectl_completion
+from ovnmesh.cli.kubectl.plugin import (
+    KUBECTL_FLAGS,
+    REFUSED,
+    SITE_COMMANDS,
+    in_pod,
+    parse,
+    pick_pod,
+)
 from ovnmesh.cli.main import app
 
 ROOT = Path(__file__).parents[2]

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from ovnmesh.errors import ConfigError, LabError
-from ovnmesh.lab import daemons, faults, network
-from ovnmesh.lab.layout import compute_lab
-from ovnmesh.lab.manifests import first_manifests
-from ovnmesh.lab.spec import parse_spec_text, uniform_spec
-from ovnmesh.lab.topology import Lab
+from ovnmesh.lab import daemons
+from ovnmesh.lab.boot import faults
+from ovnmesh.lab.kubernetes.manifests import first_manifests
+from ovnmesh.lab.network import wiring as network
+from ovnmesh.lab.values.layout import compute_lab
+from ovnmesh.lab.values.spec import parse_spec_text, uniform_spec
+from ovnmesh.lab.values.topology import Lab
 
 DIRECTORY = Path("/run/a-lab")
 

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ovnmesh.config import parse_site
 from ovnmesh.errors import ConfigError, LabError
-from ovnmesh.lab import daemons, objects
-from ovnmesh.lab.layout import compute_lab, first_subnets
+from ovnmesh.lab import daemons
+from ovnmesh.lab.kubernetes import objects
 from ovnmesh.lab.openstack import install
 from ovnmesh.lab.openstack import site as openstack_site
-from ovnmesh.lab.spec import parse_spec_text, uniform_spec, with_openstack
 from ovnmesh.lab.state import LabState, create_state, load_state
-from ovnmesh.lab.topology import Lab
+from ovnmesh.lab.values.layout import compute_lab, first_subnets
+from ovnmesh.lab.values.spec import parse_spec_text, uniform_spec, with_openstack
+from ovnmesh.lab.values.topology import Lab
+from ovnmesh.providers.openstack.site_spec import parse_site
 
 DIRECTORY = Path("/run/a-lab")
 

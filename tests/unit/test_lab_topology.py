@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ovnmesh.config import parse_config, parse_node, parse_subnet
+from ovnmesh.config import parse_config
 from ovnmesh.errors import ConfigError, LabError
-from ovnmesh.lab import apiserver, external_gateway, kubernetes, logical
-from ovnmesh.lab.layout import compute_lab, host, mac_of, prefix_of
-from ovnmesh.lab.manifests import (
+from ovnmesh.lab.kubernetes import api_objects as kubernetes
+from ovnmesh.lab.kubernetes import apiserver
+from ovnmesh.lab.kubernetes.manifests import (
     apply_manifests,
     delete_manifests,
     first_manifests,
@@ -18,7 +18,6 @@ from ovnmesh.lab.manifests import (
     write_first_manifests,
 )
 from ovnmesh.lab.ping import count_replies
-from ovnmesh.lab.spec import MAX_SITES, LabSpec, parse_spec_text, uniform_spec, with_external
 from ovnmesh.lab.state import (
     AddedPod,
     LabState,
@@ -28,7 +27,11 @@ from ovnmesh.lab.state import (
     save_state,
     site_entry,
 )
-from ovnmesh.lab.topology import Lab
+from ovnmesh.lab.values import external_gateway, logical
+from ovnmesh.lab.values.layout import compute_lab, host, mac_of, prefix_of
+from ovnmesh.lab.values.spec import MAX_SITES, LabSpec, parse_spec_text, uniform_spec, with_external
+from ovnmesh.lab.values.topology import Lab
+from ovnmesh.providers.cluster import parse_node, parse_subnet
 
 DIRECTORY = Path("/run/a-lab")
 

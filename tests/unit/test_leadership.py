@@ -6,7 +6,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from ovnmesh.controller.leadership import (
+from ovnmesh.host.connections import listeners, tcp_peers
+from ovnmesh.ovsdb.leadership import (
     FIRST_PATIENCE_S,
     GRACE_S,
     Decision,
@@ -14,7 +15,6 @@ from ovnmesh.controller.leadership import (
     leader_of,
     remotes_to_use,
 )
-from ovnmesh.host.connections import listeners, tcp_peers
 from ovnmesh.ovsdb.members import Member
 from ovnmesh.ovsdb.remotes import endpoint_of
 

@@ -20,9 +20,9 @@ from provider_contract import (
 
 from ovnmesh.config import InterconnectConfig
 from ovnmesh.errors import ProviderError
-from ovnmesh.providers import folders
+from ovnmesh.providers.files import watching as folders
+from ovnmesh.providers.files.yaml_documents import MAX_FILE_BYTES, parse_documents
 from ovnmesh.providers.manifests import ManifestsProvider
-from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES, parse_documents
 
 
 @pytest.fixture(autouse=True)

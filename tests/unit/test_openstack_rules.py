@@ -4,12 +4,12 @@ from ipaddress import ip_network
 
 import pytest
 
-from ovnmesh.checks.openstack import check_routers, check_security
-from ovnmesh.cli.files import disable_manifest, replace_file, set_enabled
-from ovnmesh.model.neutron import Neutron, NeutronRouter, NeutronSubnet
 from ovnmesh.model.prefixes import parse_prefix
-from ovnmesh.model.security import SecuredPort, Security, SecurityGroup, SecurityRule
-from ovnmesh.plan.security import RuleChanges, mark, plan_rules
+from ovnmesh.operate.config_files import disable_manifest, replace_file, set_enabled
+from ovnmesh.providers.openstack.checks import check_routers, check_security
+from ovnmesh.providers.openstack.neutron import Neutron, NeutronRouter, NeutronSubnet
+from ovnmesh.providers.openstack.security import SecuredPort, Security, SecurityGroup, SecurityRule
+from ovnmesh.providers.openstack.security_rules import RuleChanges, mark, plan_rules
 
 POD, POD6 = parse_prefix("10.16.0.0/16"), parse_prefix("fd00:16::/64")
 MESH = (POD, POD6)

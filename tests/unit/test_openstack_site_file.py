@@ -4,11 +4,16 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from ovnmesh.config import InterconnectConfig, RouterChoice, parse_site
-from ovnmesh.config.openstack import OpenStackSite, safe_label
+from ovnmesh.config import InterconnectConfig
 from ovnmesh.errors import ConfigError
 from ovnmesh.model.desired import GatewayPolicy
-from ovnmesh.providers.yaml_documents import parse_documents
+from ovnmesh.providers.files.yaml_documents import parse_documents
+from ovnmesh.providers.openstack.site_spec import (
+    OpenStackSite,
+    RouterChoice,
+    parse_site,
+    safe_label,
+)
 
 WHOLE = """\
 az-name: os1

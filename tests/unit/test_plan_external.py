@@ -4,11 +4,11 @@ import pytest
 
 from fake_mesh import Mesh, Site
 from ovnmesh import ovn_keys as keys
-from ovnmesh.checks.overview import overview
+from ovnmesh.model.changes import Db
 from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.finding import Severity
-from ovnmesh.plan.operations import Db
 from ovnmesh.plan.site import plan_site
+from ovnmesh.views.site import overview
 
 OUTER = "ovn-cluster-ovn-external"
 

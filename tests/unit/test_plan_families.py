@@ -3,10 +3,10 @@
 import pytest
 
 from fake_mesh import Mesh, Site, wish
+from ovnmesh.model.changes import Db, Insert
 from ovnmesh.model.desired import Desired, Router
-from ovnmesh.plan.families import uncarried
-from ovnmesh.plan.forecast import forecast
-from ovnmesh.plan.operations import Db, Insert
+from ovnmesh.plan.ask.forecast import forecast
+from ovnmesh.plan.decide.families import uncarried
 from ovnmesh.plan.site import plan_site
 
 ROUTER = Router("neutron-1111", "router0")

@@ -4,8 +4,8 @@ import pytest
 
 from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.changes import Db
 from ovnmesh.model.desired import Desired, GatewayPolicy
-from ovnmesh.plan.operations import Db
 from ovnmesh.plan.site import plan_site
 
 

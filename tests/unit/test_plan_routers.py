@@ -4,9 +4,9 @@ import pytest
 
 from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.changes import Db
 from ovnmesh.model.desired import Desired, Router, decode_record, encode_desired
-from ovnmesh.plan.learned import storming, surplus
-from ovnmesh.plan.operations import Db
+from ovnmesh.plan.rows.learned import storming, surplus
 from ovnmesh.plan.site import plan_site
 
 ONE = Router("neutron-1111", "router0")

@@ -7,9 +7,9 @@ import pytest
 
 from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.changes import Db, Delete, Insert, Update
 from ovnmesh.model.prefixes import parse_prefix
 from ovnmesh.plan.leave import plan_forget, plan_leave
-from ovnmesh.plan.operations import Db, Delete, Insert, Update
 from ovnmesh.plan.site import plan_site
 
 

@@ -7,13 +7,11 @@ import pytest
 from fake_mesh import Mesh, Site, bind, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import ConfigError, IcDbError
+from ovnmesh.icdb.serve.switches import next_subnet
 from ovnmesh.icdb.settings import parse_switch
-from ovnmesh.icdb.switches import next_subnet
+from ovnmesh.model.changes import Db
 from ovnmesh.model.observed import RouterPort
-from ovnmesh.plan.leave import plan_leave
-from ovnmesh.plan.operations import Db
-from ovnmesh.plan.site import Plan, plan_site
-from ovnmesh.plan.transit import (
+from ovnmesh.plan.decide.stages import (
     REMOVE,
     SERVE,
     SETTLE_S,
@@ -22,6 +20,8 @@ from ovnmesh.plan.transit import (
     parking_network,
     without_other,
 )
+from ovnmesh.plan.leave import plan_leave
+from ovnmesh.plan.site import Plan, plan_site
 
 PARKED = "100::"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from test_docs import check_call
 
-from ovnmesh.cli.openstack import START
-from ovnmesh.config.openstack import SITE_FILE
+from ovnmesh.cli.site.openstack import START
+from ovnmesh.providers.openstack.site_spec import SITE_FILE
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deploy/systemd").glob("*.service"))

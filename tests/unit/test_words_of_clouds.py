@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 import ovnmesh
-from ovnmesh.config import InterconnectConfig, Subnet
+from ovnmesh.config import InterconnectConfig
 from ovnmesh.controller.intent import decide_intent, make_desired
 from ovnmesh.errors import ConfigError
 from ovnmesh.model.desired import Router, SiteRecord
 from ovnmesh.model.finding import Finding, with_advice
-from ovnmesh.model.neutron import Neutron, NeutronRouter, NeutronSubnet
 from ovnmesh.providers import sources
 from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.cluster import Subnet
 from ovnmesh.providers.openstack import advice as openstack
+from ovnmesh.providers.openstack.neutron import Neutron, NeutronRouter, NeutronSubnet
 from ovnmesh.providers.openstack.resolve import resolve
 from ovnmesh.providers.openstack.site_file import parse_site_file
 
@@ -30,9 +31,9 @@ KUBERNETES = re.compile(
 NEUTRAL = ("plan", "checks", "controller", "model")
 #: Made for one cloud, and used by its sites alone.
 OF_ONE_CLOUD = {
-    "checks/openstack.py",
-    "controller/neutron_events.py",
-    "model/neutron.py",
+    "providers/openstack/views.py",
+    "providers/openstack/row_events.py",
+    "providers/openstack/neutron.py",
 }
 
 

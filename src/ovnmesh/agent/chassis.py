@@ -18,12 +18,12 @@ from ovnmesh.agent.paths import Paths
 from ovnmesh.agent.prober import Prober
 from ovnmesh.agent.tunnels import read_tunnels, relevant
 from ovnmesh.errors import OvnmeshError, OvsdbUnavailable
+from ovnmesh.model.changes import Batch, Db, MergeKeys
 from ovnmesh.model.paths import ChassisReport
 from ovnmesh.model.report import NodeView
 from ovnmesh.model.rows import Row, Snapshot, mapping, text
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.schema import agent_southbound, own_chassis, vswitch
-from ovnmesh.plan.operations import Batch, Db, MergeKeys
 
 LOG = logging.getLogger(__name__)
 

@@ -148,8 +148,8 @@ def _provider(
 
         return ManifestsProvider(config), lambda report: None
     if openstack is not None:
-        from ovnmesh.controller.neutron_events import NeutronEvents
         from ovnmesh.providers.openstack import OpenStackProvider
+        from ovnmesh.providers.openstack.row_events import NeutronEvents
 
         return OpenStackProvider(openstack, NeutronEvents(nb)), lambda report: None
     from ovnmesh.providers.kubernetes import KubernetesProvider

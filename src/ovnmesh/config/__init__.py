@@ -1,11 +1,10 @@
-"""Text of the documents -> validated, frozen values: `ovn-ic-config`, Subnet, Node, site file.
+"""Text of the documents -> validated, frozen values: `ovn-ic-config`, in both of its forms.
 
 Called by the providers, which bring the documents as plain mappings; its types are the words every
 other layer uses. Pure: must not read files, load YAML, resolve names or look at the clock. Every
 function reports all problems of a document at once (`ConfigError`), in the document's order.
 """
 
-from ovnmesh.config.cluster import DEFAULT_VPC, Node, Subnet, parse_node, parse_subnet
 from ovnmesh.config.fields import Address, Network, check_name, describe, parse_cidr, quote
 from ovnmesh.config.interconnect import (
     CONFIG_NAME,
@@ -17,32 +16,23 @@ from ovnmesh.config.interconnect import (
     parse_config,
 )
 from ovnmesh.config.interconnection import INTERCONNECTION_NAME, parse_interconnection
-from ovnmesh.config.openstack import OpenStackSite, RouterChoice, parse_site
 from ovnmesh.config.record import recorded_config
 
 __all__ = [
     "CONFIG_NAME",
     "CONFIG_NAMESPACE",
-    "DEFAULT_VPC",
     "IC_NB_PORT",
     "IC_SB_PORT",
     "INTERCONNECTION_NAME",
     "Address",
     "InterconnectConfig",
     "Network",
-    "Node",
-    "OpenStackSite",
-    "RouterChoice",
-    "Subnet",
     "check_gateways",
     "check_name",
     "describe",
     "parse_cidr",
     "parse_config",
     "parse_interconnection",
-    "parse_node",
-    "parse_site",
-    "parse_subnet",
     "quote",
     "recorded_config",
 ]

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.config.cluster import Node
 from ovnmesh.config.fields import (
     Address,
     Fields,
@@ -109,7 +108,7 @@ class InterconnectConfig:
         return data | policy_data(self.gateways)
 
 
-def parse_config(data: object, where: str, nodes: Sequence[Node] = ()) -> InterconnectConfig:
+def parse_config(data: object, where: str, nodes: Sequence[str] = ()) -> InterconnectConfig:
     """Parse the ``data`` of ``ovn-ic-config``.
 
     With ``enable-ic`` "false" the other keys may be missing; those present are still checked.
@@ -117,7 +116,7 @@ def parse_config(data: object, where: str, nodes: Sequence[Node] = ()) -> Interc
     Args:
         data: the mapping under ``data``, as the source gave it.
         where: the document, e.g. ``ConfigMap kube-system/ovn-ic-config (site.yaml:3)``.
-        nodes: all nodes of the cluster, to check the gateways by; empty if they are not known.
+        nodes: names of all nodes of the site, to check the gateways by; empty if not known.
 
     Raises:
         ConfigError: with every problem.
@@ -148,7 +147,7 @@ def parse_config(data: object, where: str, nodes: Sequence[Node] = ()) -> Interc
 
 
 def check_gateways(
-    config: InterconnectConfig, nodes: Sequence[Node], where: str
+    config: InterconnectConfig, nodes: Sequence[str], where: str
 ) -> tuple[Problem, ...]:
     """Check that the gateways are nodes of the cluster.
 
@@ -157,21 +156,20 @@ def check_gateways(
 
     Args:
         config: the parsed configuration.
-        nodes: all nodes of the cluster; empty if they are not known.
+        nodes: names of all nodes of the site; empty if they are not known.
         where: the document that names the gateways.
     """
-    names = [node.name for node in nodes]
-    if not names or not config.enable_ic:
+    if not nodes or not config.enable_ic:
         return ()
-    known = set(names)
+    known = set(nodes)
     if config.gw_nodes == (keys.ENABLE_AS_GATEWAY,):
         return ()
-    some = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    some = ", ".join(nodes[:8]) + (", ..." if len(nodes) > 8 else "")
     return tuple(
         Problem(
             f"{where}, data.gw-nodes",
             f"{quote(gateway)}, which is no Node",
-            f"a node of the cluster: {did_you_mean(gateway, names) or some}",
+            f"a node of the cluster: {did_you_mean(gateway, nodes) or some}",
         )
         for gateway in config.gw_nodes
         if gateway not in known

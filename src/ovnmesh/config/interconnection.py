@@ -9,7 +9,6 @@ does not know CEL, or from a file.
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ovnmesh.config.cluster import Node
 from ovnmesh.config.fields import Fields, describe
 from ovnmesh.config.interconnect import InterconnectConfig, parse_config
 from ovnmesh.errors import ConfigError, Problem
@@ -65,14 +64,14 @@ _DEFAULTS = {"enable-ic": "true", "auto-route": "true"}
 
 
 def parse_interconnection(
-    spec: object, where: str, nodes: Sequence[Node] = ()
+    spec: object, where: str, nodes: Sequence[str] = ()
 ) -> InterconnectConfig:
     """Parse the spec of an Interconnection.
 
     Args:
         spec: the mapping under ``spec``.
         where: the document, e.g. ``Interconnection default``.
-        nodes: all nodes of the cluster, to check the gateways by; empty if they are not known.
+        nodes: names of all nodes of the site, to check the gateways by; empty if not known.
 
     Raises:
         ConfigError: with every problem.

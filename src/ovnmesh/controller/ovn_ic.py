@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ovnmesh.controller import leadership
-from ovnmesh.controller.leadership import Decision
 from ovnmesh.errors import ProcessError
 from ovnmesh.host.connections import tcp_peers
+from ovnmesh.ovsdb import leadership
+from ovnmesh.ovsdb.leadership import Decision
 from ovnmesh.ovsdb.members import Member
 from ovnmesh.ovsdb.remotes import endpoint_of
 

@@ -6,7 +6,7 @@ that setting the clock does not matter; a controller that starts anew waits agai
 
 import time
 
-from ovnmesh.plan.pending import Ages, Condition, Waits
+from ovnmesh.model.pending import Ages, Condition, Waits
 
 #: Seconds between two plans at least.
 LEAST_S = 0.01

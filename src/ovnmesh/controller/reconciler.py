@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.checks.view import view_site
 from ovnmesh.config import recorded_config
 from ovnmesh.controller.ic_access import IcAccess
 from ovnmesh.controller.intent import Intent, decide_intent
@@ -22,8 +21,8 @@ from ovnmesh.controller.ovn_ic import OvnIc, OvnIcArguments
 from ovnmesh.controller.patience import Patience
 from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.controller.site_access import SiteAccess
-from ovnmesh.controller.status import plan_status
 from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, ProviderPending, StalePlan
+from ovnmesh.model.changes import Db
 from ovnmesh.model.desired import SiteRecord, decode_record
 from ovnmesh.model.finding import Finding, Severity, with_advice
 from ovnmesh.model.observed import Interconnect, Northbound, Observed, Southbound
@@ -31,9 +30,10 @@ from ovnmesh.model.reading import observe_interconnect
 from ovnmesh.model.report import PassReport, SiteView
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.leave import joined, plan_leave
-from ovnmesh.plan.operations import Db
+from ovnmesh.plan.rows.status import plan_status
 from ovnmesh.plan.site import Plan, plan_site
 from ovnmesh.providers.base import Provider, ProviderState
+from ovnmesh.views.summary import view_site
 
 LOG = logging.getLogger(__name__)
 

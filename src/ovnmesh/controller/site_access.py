@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.controller.intent import Intent
-from ovnmesh.controller.links import Links
 from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.model.observed import Interconnect, Northbound, Observed
 from ovnmesh.model.reading import observe_northbound, observe_southbound
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
-from ovnmesh.plan.learned import storming, surplus
+from ovnmesh.ovsdb.links import Links
+from ovnmesh.plan.rows.learned import storming, surplus
 
 AUDIT_S = 10.0
 """How long learned routes are looked at once there was a reason to. ovn-ic may add some a last

@@ -14,13 +14,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from ovnmesh.errors import IcDbError, LabError, ProcessError
-from ovnmesh.host import netns
 from ovnmesh.host.process import appctl, command_line, log_tail, run, spawn, wait_until
-from ovnmesh.icdb import files as icdb_files
-from ovnmesh.icdb import status as icdb_status
-from ovnmesh.lab import apiserver
-from ovnmesh.lab.openstack.shape import APPLICATIONS, GATEWAY_CHASSIS, MARIADB
-from ovnmesh.lab.topology import IcNode, Lab, Node, Pod, Site
+from ovnmesh.icdb.database import files as icdb_files
+from ovnmesh.icdb.database import raft_status as icdb_status
+from ovnmesh.lab.kubernetes import apiserver
+from ovnmesh.lab.network import netns
+from ovnmesh.lab.values.openstack_shape import APPLICATIONS, GATEWAY_CHASSIS, MARIADB
+from ovnmesh.lab.values.topology import IcNode, Lab, Node, Pod, Site
 
 NB_PORT = 6641
 """TCP port of a site's northbound database (ovn-ctl(8))."""
@@ -368,7 +368,7 @@ def is_daemon(argv: tuple[str, ...], daemon: str) -> bool:
     if daemon in ("controller", "agent", "ic-db"):
         return ("ovnmesh", daemon) in pairwise(argv)
     if daemon == "forward":
-        return "ovnmesh.lab.forward" in argv
+        return "ovnmesh.lab.network.forward" in argv
     if daemon == MARIADB:
         return Path(argv[0]).name == "mariadbd"
     if daemon in APPLICATIONS:

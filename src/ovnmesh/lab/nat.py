@@ -8,8 +8,9 @@ import json
 from ipaddress import ip_address
 
 from ovnmesh.errors import LabError
-from ovnmesh.lab import daemons, external_gateway, logical
-from ovnmesh.lab.topology import External, Interface, Pod, Site, Subnet
+from ovnmesh.lab import daemons
+from ovnmesh.lab.values import external_gateway, logical
+from ovnmesh.lab.values.topology import External, Interface, Pod, Site, Subnet
 
 
 def add_snat(site: Site, subnet: Subnet) -> tuple[Interface, ...]:

@@ -10,26 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ovnmesh.errors import LabError
-from ovnmesh.host import netns
 from ovnmesh.host.process import run
-from ovnmesh.lab import (
-    boot,
-    daemons,
-    faults,
-    logical,
-    manifests,
-    nat,
-    network,
-    objects,
-    status,
-    targets,
-    teardown,
-)
-from ovnmesh.lab.boot import Progress
-from ovnmesh.lab.layout import compute_lab, compute_pod
+from ovnmesh.lab import daemons, nat, status
+from ovnmesh.lab.boot import faults, teardown
+from ovnmesh.lab.boot import start as boot
+from ovnmesh.lab.boot.start import Progress
+from ovnmesh.lab.kubernetes import manifests, objects
+from ovnmesh.lab.network import netns
+from ovnmesh.lab.network import wiring as network
 from ovnmesh.lab.openstack import install
 from ovnmesh.lab.ping import PingResult, PingTrain, ping_count
-from ovnmesh.lab.spec import LabSpec
 from ovnmesh.lab.state import (
     AddedPod,
     LabState,
@@ -38,16 +28,10 @@ from ovnmesh.lab.state import (
     save_state,
     site_entry,
 )
-from ovnmesh.lab.topology import (
-    JOIN,
-    OVN_DEFAULT,
-    IcNode,
-    Network,
-    Node,
-    Pod,
-    Site,
-    Subnet,
-)
+from ovnmesh.lab.values import logical, targets
+from ovnmesh.lab.values.layout import compute_lab, compute_pod
+from ovnmesh.lab.values.spec import LabSpec
+from ovnmesh.lab.values.topology import JOIN, OVN_DEFAULT, IcNode, Network, Node, Pod, Site, Subnet
 
 
 class LabRunner:

@@ -13,9 +13,9 @@ from pathlib import Path
 import yaml
 
 from ovnmesh.errors import LabError
-from ovnmesh.lab.layout import compute_lab, compute_pod, compute_subnet
-from ovnmesh.lab.spec import LabSpec, parse_spec
-from ovnmesh.lab.topology import ROUTER, Lab, Pod, Site, Subnet
+from ovnmesh.lab.values.layout import compute_lab, compute_pod, compute_subnet
+from ovnmesh.lab.values.spec import LabSpec, parse_spec
+from ovnmesh.lab.values.topology import ROUTER, Lab, Pod, Site, Subnet
 
 _STATE = "lab.json"
 _SITES = "sites.yaml"

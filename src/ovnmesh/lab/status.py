@@ -6,13 +6,13 @@ same for JSON and for tables.
 
 from typing import Any
 
-from ovnmesh.host import netns
 from ovnmesh.host.process import command_line
-from ovnmesh.icdb import files as icdb_files
+from ovnmesh.icdb.database import files as icdb_files
 from ovnmesh.lab import daemons
-from ovnmesh.lab.layout import first_subnets
+from ovnmesh.lab.network import netns
 from ovnmesh.lab.state import site_entry
-from ovnmesh.lab.topology import Lab, Node, Pod, Site
+from ovnmesh.lab.values.layout import first_subnets
+from ovnmesh.lab.values.topology import Lab, Node, Pod, Site
 
 
 def describe(lab: Lab, *, bare: bool) -> dict[str, Any]:

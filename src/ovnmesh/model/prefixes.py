@@ -1,6 +1,6 @@
 """IP prefixes as integer intervals, cheap enough for ten thousand routes a pass.
 
-Called by `model.observed` and `plan.conflicts`. Must not decide who wins an overlap.
+Called by `model.observed` and `plan.decide.conflicts`. Must not decide who wins an overlap.
 """
 
 import ipaddress

@@ -1,6 +1,6 @@
 """The status record: a site's state and findings, kept as JSON in its own northbound database.
 
-Written by `controller.status`, read by `checks.overview` from anywhere the database is reached.
+Written by `plan.rows.status`, read by `views.site` from anywhere the database is reached.
 """
 
 import json

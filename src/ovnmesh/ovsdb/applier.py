@@ -11,7 +11,7 @@ from ovs.db import idl
 from ovsdbapp.backend.ovs_idl import transaction
 
 from ovnmesh.errors import OvsdbRejected, StalePlan
-from ovnmesh.plan.operations import (
+from ovnmesh.model.changes import (
     Content,
     Delete,
     Expect,

@@ -16,12 +16,12 @@ from ovsdbapp import exceptions as ovsdbapp_exceptions
 from ovsdbapp.backend.ovs_idl import Backend, connection, idlutils
 
 from ovnmesh.errors import OvsdbRejected, OvsdbUnavailable
+from ovnmesh.model.changes import Batch, Db
 from ovnmesh.model.rows import Snapshot
 from ovnmesh.ovsdb.applier import OneShot
 from ovnmesh.ovsdb.reader import read_snapshot
 from ovnmesh.ovsdb.remotes import resolve
 from ovnmesh.ovsdb.schema import Condition, View
-from ovnmesh.plan.operations import Batch, Db
 
 LOG = logging.getLogger(__name__)
 

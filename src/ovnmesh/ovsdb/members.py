@@ -16,7 +16,7 @@ from typing import Any
 from ovs import jsonrpc, poller
 from ovsdbapp.backend.ovs_idl import idlutils
 
-from ovnmesh.plan.operations import Db
+from ovnmesh.model.changes import Db
 
 LOG = logging.getLogger(__name__)
 

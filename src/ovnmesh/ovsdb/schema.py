@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from ovnmesh.model.changes import Db
 from ovnmesh.ovn_keys import NEUTRON_ROUTER
-from ovnmesh.plan.operations import Db
 
 Clause = Sequence[object]
 #: A monitor condition: clauses, any of which may hold (ovsdb-server(7), monitor_cond).

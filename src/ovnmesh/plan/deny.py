@@ -12,7 +12,7 @@ from ovnmesh.model.denied import Reasons, collect_reasons
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, minimal
-from ovnmesh.plan.northbound import original_deny_list
+from ovnmesh.plan.rows.nb_global import original_deny_list
 
 LINK_LOCAL_REASON = "link-local: OVN never advertises it"
 ORIGINAL_REASON = "on the deny list since before the site joined"

@@ -6,15 +6,15 @@ marks of the gateway nodes. Must be explicit: a missing configuration never lead
 """
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.changes import Batch, Db, Delete, Operation
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.observed import Interconnect, Observed
-from ovnmesh.plan.bfd import plan_bfd_removal
-from ovnmesh.plan.claims import plan_release
-from ovnmesh.plan.learned import delete_route
-from ovnmesh.plan.nat_guard import plan_guard_removal
-from ovnmesh.plan.northbound import merge, plan_restore
-from ovnmesh.plan.operations import Batch, Db, Delete, Operation
-from ovnmesh.plan.ports import plan_port_removal
+from ovnmesh.plan.rows.bfd import plan_bfd_removal
+from ovnmesh.plan.rows.claims import plan_release
+from ovnmesh.plan.rows.learned import delete_route
+from ovnmesh.plan.rows.nat_guard import plan_guard_removal
+from ovnmesh.plan.rows.nb_global import merge, plan_restore
+from ovnmesh.plan.rows.ports import plan_port_removal
 from ovnmesh.plan.site import Plan
 
 

@@ -11,41 +11,41 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.changes import Batch, Db, MergeKeys, Operation
 from ovnmesh.model.denied import encode_denied
 from ovnmesh.model.desired import Desired, GatewayPolicy, encode_desired
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.gateway_state import encode_gateway_state
 from ovnmesh.model.observed import Observed
+from ovnmesh.model.pending import Ages, Waits
 from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, is_link_local
-from ovnmesh.plan.addressing import Endpoint, choose_endpoint, taken_by_others
-from ovnmesh.plan.bfd import plan_bfd
-from ovnmesh.plan.claims import (
-    check_az_name,
-    plan_address_claims,
-    plan_az_claim,
-    plan_release_switch,
-)
-from ovnmesh.plan.conflicts import Conflicts, resolve_conflicts
-from ovnmesh.plan.deny import Denied, decide_denied
-from ovnmesh.plan.external import decide_external
-from ovnmesh.plan.families import uncarried
-from ovnmesh.plan.gateways import (
+from ovnmesh.plan.decide.addressing import Endpoint, choose_endpoint, taken_by_others
+from ovnmesh.plan.decide.conflicts import Conflicts, resolve_conflicts
+from ovnmesh.plan.decide.external import decide_external
+from ovnmesh.plan.decide.families import uncarried
+from ovnmesh.plan.decide.gateways import (
     Gateways,
     decide_gateways,
     plan_gateway_chassis,
     resolve_gateways,
 )
-from ovnmesh.plan.identity import plan_identity, plan_seed, renames
-from ovnmesh.plan.learned import plan_surplus, plan_withdrawals, storming
-from ovnmesh.plan.manual import manual_routes, split_manual, written_routes
-from ovnmesh.plan.mtu import check_mtu, gateway_mtu, plan_mtu_claims
-from ovnmesh.plan.nat_guard import plan_nat_guard
-from ovnmesh.plan.northbound import check_deny_list, deny_keys, plan_global
-from ovnmesh.plan.operations import Batch, Db, MergeKeys, Operation
-from ovnmesh.plan.pending import Ages, Waits
-from ovnmesh.plan.ports import awaits_key, plan_port_removal, plan_ports
-from ovnmesh.plan.routers import Attachments, decide_attachments
-from ovnmesh.plan.transit import SETTLE_S, Stages, decide_stages, park
+from ovnmesh.plan.decide.manual_routes import manual_routes, split_manual, written_routes
+from ovnmesh.plan.decide.routers import Attachments, decide_attachments
+from ovnmesh.plan.decide.stages import SETTLE_S, Stages, decide_stages, park
+from ovnmesh.plan.deny import Denied, decide_denied
+from ovnmesh.plan.rows.bfd import plan_bfd
+from ovnmesh.plan.rows.claims import (
+    check_az_name,
+    plan_address_claims,
+    plan_az_claim,
+    plan_release_switch,
+)
+from ovnmesh.plan.rows.identity import plan_identity, plan_seed, renames
+from ovnmesh.plan.rows.learned import plan_surplus, plan_withdrawals, storming
+from ovnmesh.plan.rows.mtu import check_mtu, gateway_mtu, plan_mtu_claims
+from ovnmesh.plan.rows.nat_guard import plan_nat_guard
+from ovnmesh.plan.rows.nb_global import check_deny_list, deny_keys, plan_global
+from ovnmesh.plan.rows.ports import awaits_key, plan_port_removal, plan_ports
 
 
 @dataclass(frozen=True, slots=True)

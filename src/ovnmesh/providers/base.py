@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ovnmesh.config import InterconnectConfig, Network, Node, Subnet
+from ovnmesh.config import InterconnectConfig, Network
 from ovnmesh.errors import Problem
 from ovnmesh.model.desired import Router
 from ovnmesh.model.report import PassReport
+from ovnmesh.providers.cluster import Node, Subnet
 
 
 @dataclass(frozen=True, slots=True)

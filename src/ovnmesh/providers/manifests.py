@@ -18,18 +18,15 @@ from ovnmesh.config import (
     CONFIG_NAMESPACE,
     INTERCONNECTION_NAME,
     InterconnectConfig,
-    Node,
-    Subnet,
     describe,
-    parse_node,
-    parse_subnet,
     quote,
 )
 from ovnmesh.errors import ConfigError, Problem, ProviderError
 from ovnmesh.providers.base import ProviderState
-from ovnmesh.providers.folders import watch_folder
+from ovnmesh.providers.cluster import Node, Subnet, parse_node, parse_subnet
+from ovnmesh.providers.files.watching import watch_folder
+from ovnmesh.providers.files.yaml_documents import MAX_FILE_BYTES, LocatedDict, parse_documents
 from ovnmesh.providers.sources import ADVICE, Document, choose_config
-from ovnmesh.providers.yaml_documents import MAX_FILE_BYTES, LocatedDict, parse_documents
 
 # The documents call the object "ic-config" in the text and "ovn-ic-config" in the manifest.
 _MISTAKEN_NAME = "ic-config"

@@ -12,11 +12,11 @@ from ovnmesh.config import (
     CONFIG_NAME,
     CONFIG_NAMESPACE,
     InterconnectConfig,
-    Node,
     parse_config,
     parse_interconnection,
 )
 from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.providers.cluster import Node
 
 #: What to do about findings in a cluster of Kubernetes, by code.
 ADVICE: Mapping[str, str] = {
@@ -64,7 +64,7 @@ def choose_config(
     for document in documents:
         parse = parse_interconnection if document.typed else parse_config
         try:
-            parsed.append(parse(document.content, document.where, nodes))
+            parsed.append(parse(document.content, document.where, [node.name for node in nodes]))
         except ConfigError as error:
             problems += error.problems
     if not problems and len(parsed) == 2 and parsed[0] != parsed[1]:

@@ -5,7 +5,7 @@ from random import Random
 from chaos_action import Action, Maker, nothing, tolerant
 from chaos_bounds import Bound
 from chaos_lab import ChaosLab
-from ovnmesh.icdb import files as icdb_files
+from ovnmesh.icdb.database import files as icdb_files
 from ovnmesh.lab import daemons
 
 

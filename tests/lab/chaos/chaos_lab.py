@@ -8,10 +8,10 @@ from pathlib import Path
 import bfd_sessions
 from chaos_rows import difference, mesh_rows
 from meshlab import MeshLab, eventually
-from ovnmesh.host import netns
 from ovnmesh.lab import daemons
+from ovnmesh.lab.network import netns
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import LabSpec, SiteSpec
+from ovnmesh.lab.values.spec import LabSpec, SiteSpec
 from servers import wait_for
 
 #: Until everything is well after a step. A database client's back-off takes up to 8 s, a dead

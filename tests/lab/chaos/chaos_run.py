@@ -19,10 +19,10 @@ from chaos_faults import FAULTS
 from chaos_lab import ChaosLab
 from chaos_plan import Step, plan_shape, plan_steps
 from meshlab import BUSY
-from ovnmesh.host import netns
-from ovnmesh.lab import teardown
-from ovnmesh.lab.layout import prefix_of
+from ovnmesh.lab.boot import teardown
+from ovnmesh.lab.network import netns
 from ovnmesh.lab.ping import PingResult
+from ovnmesh.lab.values.layout import prefix_of
 
 MAKERS = {**FAULTS, **CHANGES}
 BOUNDS = {**FAULT_BOUNDS, **CHANGE_BOUNDS}

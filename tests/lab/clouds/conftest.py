@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from openstack_lab import ALL, OpenStackLab
-from ovnmesh.host import netns
 from ovnmesh.host.process import command_line
-from ovnmesh.lab import teardown
-from ovnmesh.lab.layout import prefix_of
+from ovnmesh.lab.boot import teardown
+from ovnmesh.lab.network import netns
 from ovnmesh.lab.runner import LabRunner
-from ovnmesh.lab.spec import parse_spec
+from ovnmesh.lab.values.layout import prefix_of
+from ovnmesh.lab.values.spec import parse_spec
 
 SPEC = {
     "sites": [{"nodes": 2}, {"nodes": 2}],

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from meshlab import eventually, first_packet_test
 from openstack_lab import OpenStackLab
-from ovnmesh.cli.lab import app
+from ovnmesh.cli.lab.commands import app
 from ovnmesh.host.process import in_netns
 
 

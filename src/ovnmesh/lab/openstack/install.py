@@ -20,8 +20,8 @@ from pathlib import Path
 
 from ovnmesh.errors import LabError, ProcessError
 from ovnmesh.host.process import run
-from ovnmesh.lab.openstack.shape import KEYSTONE, NEUTRON
-from ovnmesh.lab.spec import LabSpec
+from ovnmesh.lab.values.openstack_shape import KEYSTONE, NEUTRON
+from ovnmesh.lab.values.spec import LabSpec
 
 CACHE = Path("/var/cache/ovnmesh")
 CACHE_VARIABLE = "OVNMESH_CACHE_DIR"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ovnmesh.host.process import run
 from ovnmesh.lab.openstack import mariadb, wsgi
-from ovnmesh.lab.openstack.shape import APPLICATIONS, KEYSTONE, KEYSTONE_PORT, REGION
-from ovnmesh.lab.topology import Site
+from ovnmesh.lab.values.openstack_shape import APPLICATIONS, KEYSTONE, KEYSTONE_PORT, REGION
+from ovnmesh.lab.values.topology import Site
 
 USER = "admin"
 PROJECT = "admin"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ovnmesh.host.process import run, spawn
 from ovnmesh.lab.openstack import keystone, mariadb, wsgi
-from ovnmesh.lab.openstack.shape import APPLICATIONS, NEUTRON, NEUTRON_PORT
-from ovnmesh.lab.topology import Site
+from ovnmesh.lab.values.openstack_shape import APPLICATIONS, NEUTRON, NEUTRON_PORT
+from ovnmesh.lab.values.topology import Site
 
 MAINTENANCE_WORKER = "neutron-ovn-maintenance-worker"
 

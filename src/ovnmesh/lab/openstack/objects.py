@@ -14,8 +14,8 @@ from openstack.connection import Connection
 from openstack.exceptions import SDKException
 
 from ovnmesh.errors import LabError
-from ovnmesh.lab.openstack.shape import REGION
-from ovnmesh.lab.topology import PHYSICAL_NETWORK, Site
+from ovnmesh.lab.values.openstack_shape import REGION
+from ovnmesh.lab.values.topology import PHYSICAL_NETWORK, Site
 
 EXTERNAL_NETWORK = "public"
 """Name of the external network (devstack's)."""

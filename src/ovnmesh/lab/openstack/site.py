@@ -9,10 +9,11 @@ from collections.abc import Iterable
 
 import yaml
 
-from ovnmesh.lab import daemons, loopback
+from ovnmesh.lab import daemons
+from ovnmesh.lab.network import loopback
 from ovnmesh.lab.openstack import keystone, mariadb, neutron, template, wsgi
 from ovnmesh.lab.openstack.install import Installation
-from ovnmesh.lab.openstack.shape import (
+from ovnmesh.lab.values.openstack_shape import (
     FORWARD,
     GATEWAY_CHASSIS,
     KEYSTONE,
@@ -21,7 +22,7 @@ from ovnmesh.lab.openstack.shape import (
     REGION,
     ROUTER_PREFIX,
 )
-from ovnmesh.lab.topology import Site
+from ovnmesh.lab.values.topology import Site
 
 
 def write_files(site: Site, installation: Installation) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ovnmesh.lab.openstack import keystone, mariadb, neutron
-from ovnmesh.lab.openstack.shape import KEYSTONE, NEUTRON
+from ovnmesh.lab.values.openstack_shape import KEYSTONE, NEUTRON
 
 _MIGRATIONS = {NEUTRON: neutron.migrate, KEYSTONE: keystone.migrate}
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from ovnmesh.config import CONFIG_NAME, CONFIG_NAMESPACE, INTERCONNECTION_NAME, Node, Subnet
+from ovnmesh.config import CONFIG_NAME, CONFIG_NAMESPACE, INTERCONNECTION_NAME
 from ovnmesh.errors import Problem, ProviderError
 from ovnmesh.model.report import PassReport
 from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.cluster import Node, Subnet
 from ovnmesh.providers.kubernetes.api import Api, KindUnknown
 from ovnmesh.providers.kubernetes.cache import Cache
 from ovnmesh.providers.kubernetes.kinds import (

@@ -5,7 +5,7 @@ Called by the provider, and by `ovnmesh openstack join`, which plans without a c
 
 from collections.abc import Mapping
 
-from ovnmesh.model.neutron import OPT_OUT_TAG
+from ovnmesh.providers.openstack.neutron import OPT_OUT_TAG
 
 ADVICE: Mapping[str, str] = {
     "cidr-conflict": "In this cloud, a subnet is kept out by a tag: openstack subnet set "

@@ -21,9 +21,10 @@ from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 from openstack.connection import Connection
 
-from ovnmesh.config import OpenStackSite, quote
+from ovnmesh.config import quote
 from ovnmesh.errors import ProviderError
-from ovnmesh.model.neutron import OPT_OUT_TAG, Neutron, NeutronRouter, NeutronSubnet
+from ovnmesh.providers.openstack.neutron import OPT_OUT_TAG, Neutron, NeutronRouter, NeutronSubnet
+from ovnmesh.providers.openstack.site_spec import OpenStackSite
 
 LOG = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Any
 from openstack import exceptions as sdk
 
 from ovnmesh.model.prefixes import Prefix, from_network
-from ovnmesh.model.security import SecuredPort, Security, SecurityGroup, SecurityRule
 from ovnmesh.providers.openstack.api import Api, asking, listed
+from ovnmesh.providers.openstack.security import SecuredPort, Security, SecurityGroup, SecurityRule
 
 # Ports of Neutron itself, such as routers', which it does not filter.
 _OWN_PORTS = ("network:", "neutron:")

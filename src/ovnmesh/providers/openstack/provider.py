@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Protocol
 
 from ovnmesh.errors import ConfigError, ProviderError, ProviderPending
-from ovnmesh.model.neutron import Neutron
 from ovnmesh.providers.base import ProviderState
-from ovnmesh.providers.folders import watch_folder
+from ovnmesh.providers.files.watching import watch_folder
 from ovnmesh.providers.openstack.advice import ADVICE
 from ovnmesh.providers.openstack.api import Api, read_neutron
+from ovnmesh.providers.openstack.neutron import Neutron
 from ovnmesh.providers.openstack.resolve import choose_routers, resolve
 from ovnmesh.providers.openstack.site_file import SiteFile, parse_site_file, read_bytes
 

@@ -6,14 +6,15 @@ Called by the provider and by `ovnmesh site validate`. Pure.
 from collections import Counter
 from collections.abc import Iterator
 
-from ovnmesh.config import Network, RouterChoice, Subnet, quote
+from ovnmesh.config import Network, quote
 from ovnmesh.config.fields import did_you_mean
-from ovnmesh.config.openstack import safe_label
 from ovnmesh.errors import Problem
 from ovnmesh.model.desired import Router
-from ovnmesh.model.neutron import OPT_OUT_TAG, Neutron, NeutronRouter, NeutronSubnet
 from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.cluster import Subnet
+from ovnmesh.providers.openstack.neutron import OPT_OUT_TAG, Neutron, NeutronRouter, NeutronSubnet
 from ovnmesh.providers.openstack.site_file import SiteFile
+from ovnmesh.providers.openstack.site_spec import RouterChoice, safe_label
 
 _SHOWN = 8
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ovnmesh.config import OpenStackSite, parse_site
 from ovnmesh.errors import ConfigError, Problem, ProviderError
-from ovnmesh.providers.yaml_documents import LocatedDict, parse_documents
+from ovnmesh.providers.files.yaml_documents import LocatedDict, parse_documents
+from ovnmesh.providers.openstack.site_spec import OpenStackSite, parse_site
 
 
 @dataclass(frozen=True, slots=True)

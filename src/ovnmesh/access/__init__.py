@@ -1,0 +1,1 @@
+"""How anybody reaches the databases of a site or of the mesh: names, sessions. No screen."""

@@ -1,0 +1,1 @@
+"""Commands about the interconnection databases' servers: `ovnmesh ic-db`."""

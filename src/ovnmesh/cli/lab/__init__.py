@@ -1,0 +1,1 @@
+"""Commands about sites of real OVN on one machine: `ovnmesh lab`."""

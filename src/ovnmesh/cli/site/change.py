@@ -1,0 +1,213 @@
+"""`ovnmesh leave` and `ovnmesh route`: the commands that change a site.
+
+Called by `cli.main`. Plans come from `plan`; this shows and applies them.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ovnmesh.access.mesh import open_mesh
+from ovnmesh.access.session import Session
+from ovnmesh.access.sites import SiteAccess, pick_sites
+from ovnmesh.cli import output
+from ovnmesh.cli.site.status import SiteName, SitesFile
+from ovnmesh.errors import ConfigError, OvnmeshError, Problem
+from ovnmesh.model.prefixes import Prefix, try_parse_prefix
+from ovnmesh.operate.config_files import disable_manifest, replace_file, set_enabled
+from ovnmesh.plan.decide.manual_routes import plan_route_add, plan_route_delete
+from ovnmesh.plan.leave import joined, plan_forget, plan_leave
+from ovnmesh.views.site import overview
+
+route_app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help='Manual routes, for sites whose auto-route is "false".',
+)
+
+#: Seconds given to a running controller to leave, and to agents to unmark their nodes.
+CONTROLLER_S = 10.0
+AGENTS_S = 5.0
+
+
+def leave(
+    site: SiteName,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Leave although the interconnection databases cannot be reached."
+        ),
+    ] = False,
+    sites_file: SitesFile = None,
+) -> None:
+    """Take a site out of the mesh and put its databases back as they were before it joined.
+
+    Where the site is configured by a folder of manifests, or by the site file of an OpenStack
+    cloud, sets enable-ic to false there and lets the running controller do it; without a
+    controller, does it itself. Traffic inside the site, and between the other sites, is not
+    touched.
+
+    Example: ovnmesh leave az1
+    """
+    (access,) = pick_sites([site], sites_file)
+    with output.progress(f"leave {site}") as step:
+        if (source := access.config or access.openstack) is not None and _disable(source):
+            step("enable-ic set to false")
+        clean = leave_site(access, force, step)
+    tell_left(site, clean)
+
+
+def tell_left(site: str, clean: bool) -> None:
+    """Say that a site has left, and what is still to be done if its mesh was not cleaned."""
+    if clean:
+        output.stderr().print(f"{site} has left; its databases are as before it joined")
+    else:
+        output.stderr().print(
+            f"{site} has left without the interconnection databases: other sites still send to it. "
+            "When they answer again, run on any site: ovnmesh forget AZ"
+        )
+
+
+def leave_site(access: SiteAccess, force: bool, step: Callable[[str], None]) -> bool:
+    """Wait for the controller to leave, or do it where there is none.
+
+    Args:
+        access: the site, whose configuration says to leave if it is known where that is.
+        force: leave although the interconnection databases cannot be reached.
+        step: told what is being done.
+
+    Returns:
+        Whether the interconnection databases were cleaned too.
+
+    Raises:
+        OvnmeshError: the site cannot leave.
+    """
+    told = access.config is not None or access.openstack is not None
+    deadline = time.monotonic() + (CONTROLLER_S if told else 0.0)
+    with Session(access) as session:
+        while joined(session.observe()) and time.monotonic() < deadline:
+            step("waiting for the controller")
+            time.sleep(0.1)
+        if not joined(session.observe()):
+            return True
+        if session.has_controller():
+            seen = overview(session.observe())
+            if seen.state == "error":
+                said = "; ".join(finding.message for finding in seen.findings)
+                raise OvnmeshError(f"site {access.name}: its controller cannot leave: {said}")
+            raise ConfigError(
+                [
+                    Problem(
+                        f"site {access.name}",
+                        "a running controller whose configuration does not say so",
+                        "enable-ic: false in it; the controller then leaves",
+                    )
+                ]
+            )
+        if not session.has_ic and not force:
+            raise ConfigError(
+                [
+                    Problem(
+                        f"site {access.name}",
+                        f"interconnection databases that do not answer ({session.ic_error})",
+                        "them to answer, so that other sites withdraw their routes; or --force",
+                    )
+                ]
+            )
+        started = time.monotonic()
+        while True:
+            plan = plan_leave(session.observe(), time.monotonic() - started > AGENTS_S)
+            if not plan.batches and not plan.findings:
+                return session.has_ic
+            for batch in plan.batches:
+                step(batch.why)
+                session.apply(batch)
+            time.sleep(0.1)
+
+
+def _disable(path: Path) -> bool:
+    """Set enable-ic to false in a site file, or in the folder's ovn-ic-config.
+
+    Returns:
+        Whether a file was changed.
+    """
+    if path.is_file():
+        text = path.read_text(encoding="utf-8")
+        changed = set_enabled(text, wanted=False)
+        if changed != text:
+            replace_file(path, changed)
+        return changed != text
+    for file in sorted([*path.glob("*.yaml"), *path.glob("*.yml")]):
+        text = file.read_text(encoding="utf-8")
+        changed = disable_manifest(text)
+        if "ovn-ic-config" in text and changed != text:
+            replace_file(file, changed)
+            return True
+    return False
+
+
+def forget(
+    az: Annotated[str, typer.Argument(metavar="AZ", help="AZ name of the site that is gone.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    sites_file: SitesFile = None,
+) -> None:
+    """Remove what a site that is gone for good has left in the interconnection databases.
+
+    Other sites then withdraw its routes, and its name is free. A site that still runs comes back.
+
+    Example: ovnmesh forget az3
+    """
+    with open_mesh(sites_file) as mesh:
+        batches = plan_forget(az, mesh.read())
+        if not batches:
+            output.stderr().print(f"nothing is left of {az}; nothing to do")
+            return
+        rows = sum(len(batch.operations) for batch in batches)
+        if not yes:
+            typer.confirm(f"Remove {rows} rows and claims of {az}?", abort=True, err=True)
+        for batch in batches:
+            mesh.apply(batch)
+    output.stderr().print(f"{az} is forgotten")
+
+
+Prefix_ = Annotated[str, typer.Argument(metavar="PREFIX", help="e.g. 10.17.0.0/24")]
+Via = Annotated[str, typer.Option(help="AZ name of the site that has the prefix.")]
+
+
+@route_app.command("add", epilog="Example: ovnmesh route add az1 10.17.0.0/24 --via az2")
+def route_add(site: SiteName, prefix: Prefix_, via: Via, sites_file: SitesFile = None) -> None:
+    """Add a static route to a remote prefix; the next hop is looked up by AZ."""
+    _route(site, prefix, via, sites_file, add=True)
+
+
+@route_app.command("del", epilog="Example: ovnmesh route del az1 10.17.0.0/24 --via az2")
+def route_del(site: SiteName, prefix: Prefix_, via: Via, sites_file: SitesFile = None) -> None:
+    """Remove a static route that was added by hand or by `route add`."""
+    _route(site, prefix, via, sites_file, add=False)
+
+
+def _route(site: str, text: str, via: str, sites_file: Path | None, *, add: bool) -> None:
+    prefix = _parse(text)
+    (access,) = pick_sites([site], sites_file)
+    with Session(access) as session:
+        observed = session.observe()
+        if not overview(observed).az:
+            raise OvnmeshError(f'site {site} is not connected; expected enable-ic: "true" first')
+        planner = plan_route_add if add else plan_route_delete
+        batch = planner(observed, prefix, via)
+        if batch is None:
+            what = "is there already" if add else "does not exist"
+            output.stderr().print(f"route {prefix} via {via} {what}; nothing to do")
+            return
+        session.apply(batch)
+    output.stderr().print(f"{batch.why}: {prefix} via {via}")
+
+
+def _parse(text: str) -> Prefix:
+    prefix = try_parse_prefix(text)
+    if prefix is None:
+        raise ConfigError([Problem("PREFIX", f'"{text}"', "an IP prefix such as 10.17.0.0/24")])
+    return prefix

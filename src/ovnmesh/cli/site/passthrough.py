@@ -1,0 +1,77 @@
+"""`ovnmesh nbctl`, `sbctl`, `icnbctl`, `icsbctl`: OVN's own tools on a site's databases.
+
+Called by `cli.main`. Finds the database, then becomes the tool. Must not read or change one of the
+tool's arguments.
+"""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from ovnmesh.access.session import read_ic_remotes
+from ovnmesh.access.sites import SiteAccess, pick_sites
+from ovnmesh.cli.handover import hand_over
+from ovnmesh.cli.site.status import SiteName, SitesFile
+from ovnmesh.errors import ConfigError, Problem
+
+#: The Debian package that holds all four tools.
+PACKAGE = "ovn-common"
+
+Arguments = Annotated[
+    list[str] | None, typer.Argument(metavar="ARGS", help="Given to the tool as they are.")
+]
+
+
+def _ic_remotes(access: SiteAccess) -> tuple[str, str]:
+    remotes = read_ic_remotes(access)
+    if not all(remotes):
+        expected = (
+            "ic_nb and ic_sb in the sites file, or OVN_IC_NB_DB and OVN_IC_SB_DB, or a site that "
+            "has joined"
+        )
+        where = f"site {access.name}, interconnection databases"
+        raise ConfigError([Problem(where, "none named", expected)])
+    return remotes
+
+
+def _command(
+    tool: str, database: str, remote: Callable[[SiteAccess], str], example: str
+) -> typer.Typer:
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+    @app.command(
+        # From SITE on, nothing is ours: options, `--` and what only looks like one.
+        context_settings={"allow_interspersed_args": False},
+        help=f"Run {tool} on a site's {database} database.\n\nOptions of ovnmesh go before SITE.",
+        epilog=f"Example: {example}",
+    )
+    def run(site: SiteName, args: Arguments = None, sites_file: SitesFile = None) -> None:
+        (access,) = pick_sites([site], sites_file)
+        # A daemon in OVN_NB_DAEMON is passed over by a tool that is given a database.
+        hand_over([tool, f"--db={remote(access)}", *(args or [])], f"apt-get install {PACKAGE}")
+
+    return app
+
+
+nbctl = _command(
+    "ovn-nbctl",
+    "northbound",
+    lambda access: access.nb,
+    "ovnmesh nbctl az1 --format=json list NB_Global",
+)
+sbctl = _command(
+    "ovn-sbctl", "southbound", lambda access: access.sb, "ovnmesh sbctl az1 list Chassis"
+)
+icnbctl = _command(
+    "ovn-ic-nbctl",
+    "interconnection northbound",
+    lambda access: _ic_remotes(access)[0],
+    "ovnmesh icnbctl az1 ts-list",
+)
+icsbctl = _command(
+    "ovn-ic-sbctl",
+    "interconnection southbound",
+    lambda access: _ic_remotes(access)[1],
+    "ovnmesh icsbctl az1 show",
+)

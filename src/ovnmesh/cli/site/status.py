@@ -1,0 +1,273 @@
+"""`ovnmesh status` and `ovnmesh routes`: what a site, or the mesh, looks like now.
+
+Called by `cli.main`. Formats `views.site`; decides nothing.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ovnmesh.access.session import Session, connect_interconnect, read_interconnect
+from ovnmesh.access.sites import SiteAccess, complete_site, interconnect_remotes, pick_sites
+from ovnmesh.cli import output
+from ovnmesh.cli.output import Output
+from ovnmesh.errors import ConfigError, OvnmeshError, Problem
+from ovnmesh.model.finding import Finding
+from ovnmesh.views.mesh import MeshOverview, mesh_overview
+from ovnmesh.views.site import PortLine, SiteOverview, overview, to_json
+
+SitesFile = Annotated[
+    Path | None,
+    typer.Option("--sites-file", envvar="OVNMESH_SITES", help="Where SITE names are looked up."),
+]
+OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
+SiteName = Annotated[
+    str, typer.Argument(metavar="SITE", help="Name of a site.", autocompletion=complete_site)
+]
+
+NO_CONTROLLER = Finding(
+    "controller-missing",
+    "controller",
+    "no ovnmesh controller runs for this site: what is shown may be out of date, and nothing is "
+    "kept in order. Traffic is not affected. Start `ovnmesh controller`.",
+)
+
+#: Seconds between two looks of --wait.
+POLL_S = 0.2
+
+
+def status(
+    sites: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SITE]...", help="Sites; all by default.", autocompletion=complete_site
+        ),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until every site is healthy and has peers.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 60.0,
+    form: OutputForm = Output.TABLE,
+    sites_file: SitesFile = None,
+) -> None:
+    """Show sites, gateways (the active one marked), transit ports, routes and findings.
+
+    On the host of the interconnection databases, or with OVN_IC_NB_DB and OVN_IC_SB_DB set, shows
+    the whole mesh.
+
+    For sites that are named, also shows the paths from their gateways to those of other sites.
+
+    Exit status 1 if anything is unhealthy, in every format.
+
+    Examples: ovnmesh status; ovnmesh status az1 -o json; ovnmesh status --wait --timeout 30
+    """
+    accesses = pick_sites(sites or [], sites_file)
+    deadline = time.monotonic() + timeout
+    seen = {access.name: _look(access) for access in accesses}
+    if wait and not _all_connected(seen):
+        with output.progress("status") as step:
+            while not _all_connected(seen) and time.monotonic() < deadline:
+                pending = [name for name, site in seen.items() if not _connected(site)]
+                step(f"waiting for {', '.join(pending)}")
+                time.sleep(POLL_S)
+                seen = {access.name: _look(access) for access in accesses}
+    mesh = _mesh(accesses)
+    if not seen and mesh is None:
+        raise ConfigError(
+            [
+                Problem(
+                    "sites",
+                    "no sites file, no database of a site, no interconnection database",
+                    "--sites-file, or OVN_NB_DB and OVN_SB_DB, or OVN_IC_NB_DB and OVN_IC_SB_DB",
+                )
+            ]
+        )
+    if form is Output.JSON:
+        output.emit_json({"sites": {n: to_json(s) for n, s in seen.items()}, **mesh_json(mesh)})
+    else:
+        _print(seen, mesh)
+        if sites or len(seen) == 1:
+            _print_paths(seen)
+        _print_trouble(seen)
+    healthy = all(site.healthy for site in seen.values())
+    raise typer.Exit(0 if healthy and (not wait or _all_connected(seen)) else 1)
+
+
+def routes(
+    site: SiteName,
+    form: OutputForm = Output.TABLE,
+    sites_file: SitesFile = None,
+) -> None:
+    """Show what a site advertises, has learned, was given by hand, refuses and withholds.
+
+    The remote addresses on the transit switches, next hops for manual routes, come first.
+
+    Example: ovnmesh routes az1
+    """
+    (access,) = pick_sites([site], sites_file)
+    with Session(access) as session:
+        seen = overview(session.observe())
+    if form is Output.JSON:
+        output.emit_json(to_json(seen))
+        return
+    _print_ports(port for port in seen.ports if port.az != seen.az)
+    output.table(
+        "Routes",
+        ("PREFIX", "AZ", "NEXT HOP", "SWITCH", "STATE", "WHY"),
+        ((r.prefix, r.az, r.nexthop, r.ts, r.state, r.why) for r in seen.routes),
+    )
+
+
+def _look(access: SiteAccess) -> SiteOverview:
+    try:
+        with Session(access) as session:
+            seen = overview(session.observe())
+            if seen.az and not session.has_controller():
+                seen = _with(seen, NO_CONTROLLER)
+            if session.ic_error:
+                lost = Finding("ic-unreachable", "IC-NB, IC-SB", session.ic_error)
+                return _with(seen, lost)
+            return seen
+    except OvnmeshError as exc:
+        finding = Finding("site-unreachable", access.name, str(exc))
+        return SiteOverview("", "unreachable", (), (), (), (finding,))
+
+
+def _with(seen: SiteOverview, finding: Finding) -> SiteOverview:
+    if any(known.code == finding.code for known in seen.findings):
+        return seen
+    return replace(seen, findings=(*seen.findings, finding))
+
+
+def _connected(site: SiteOverview) -> bool:
+    return site.healthy and site.state == "joined" and any(p.az != site.az for p in site.ports)
+
+
+def _all_connected(seen: dict[str, SiteOverview]) -> bool:
+    return all(_connected(site) for site in seen.values())
+
+
+def _mesh(accesses: list[SiteAccess]) -> MeshOverview | None:
+    """The mesh, if the interconnection databases answer."""
+    ic_nb, ic_sb = interconnect_remotes(accesses)
+    if not ic_nb:
+        return None
+    try:
+        databases = connect_interconnect(ic_nb, ic_sb)
+    except OvnmeshError:
+        return None  # the sites' own findings say so
+    try:
+        return mesh_overview(read_interconnect(databases))
+    finally:
+        for database in databases:
+            database.close()
+
+
+def mesh_json(mesh: MeshOverview | None) -> dict[str, object]:
+    """The mesh as JSON data; field names are stable."""
+    zones = mesh.zones if mesh is not None else ()
+    ports = mesh.ports if mesh is not None else ()
+    return {
+        "zones": [
+            {"az": z.az, "managed": z.managed, "gateways": list(z.gateways), "routes": z.routes}
+            for z in zones
+        ],
+        "mesh": [
+            {
+                "transit_switch": port.ts,
+                "port": port.port,
+                "az": port.az,
+                "address": port.address,
+                "gateway": port.gateway,
+            }
+            for port in ports
+        ],
+    }
+
+
+def _print(seen: dict[str, SiteOverview], mesh: MeshOverview | None) -> None:
+    if seen:
+        _print_sites(seen)
+    if mesh is not None:
+        output.table(
+            "Availability zones of the mesh",
+            ("AZ", "RUN BY", "GATEWAYS", "ROUTES"),
+            (
+                (
+                    zone.az,
+                    "ovnmesh" if zone.managed else "others",
+                    ", ".join(zone.gateways) or "-",
+                    zone.routes,
+                )
+                for zone in mesh.zones
+            ),
+        )
+        _print_ports(mesh.ports)
+
+
+def _print_sites(seen: dict[str, SiteOverview]) -> None:
+    output.table(
+        "Sites",
+        ("SITE", "AZ", "STATE", "GATEWAYS (* active)", "ADVERTISED", "LEARNED", "REFUSED"),
+        (
+            (
+                name,
+                site.az or "-",
+                site.state,
+                ", ".join(g.node + ("*" if g.active else "") for g in site.gateways) or "-",
+                site.count("advertised"),
+                site.count("learned"),
+                site.count("refused"),
+            )
+            for name, site in seen.items()
+        ),
+    )
+
+
+def _print_paths(seen: dict[str, SiteOverview]) -> None:
+    output.table(
+        "Paths",
+        ("FROM (* active)", "TO", "AZ", "STATE", "RTT", "LOSS"),
+        (
+            (
+                path.node + ("*" if path.active else ""),
+                path.peer,
+                path.az or "-",
+                path.state,
+                "-" if path.rtt_ms is None else f"{path.rtt_ms:.1f} ms",
+                "-" if path.loss is None else f"{path.loss:.0%}",
+            )
+            for site in seen.values()
+            for path in site.paths
+        ),
+    )
+
+
+def _print_trouble(seen: dict[str, SiteOverview]) -> None:
+    refused = [
+        (name, route.prefix, route.az, route.why)
+        for name, site in seen.items()
+        for route in site.routes
+        if route.state == "refused"
+    ]
+    if refused:
+        output.table("Refused routes", ("SITE", "PREFIX", "FROM", "WHY"), refused)
+    findings = [
+        (name, finding.severity, finding.code, finding.message)
+        for name, site in seen.items()
+        for finding in site.findings
+    ]
+    if findings:
+        output.table("Findings", ("SITE", "SEVERITY", "CODE", "WHAT"), findings)
+
+
+def _print_ports(ports: Iterable[PortLine]) -> None:
+    output.table(
+        "Transit ports",
+        ("SWITCH", "PORT", "AZ", "ADDRESS", "GATEWAY"),
+        ((p.ts, p.port, p.az, p.address, p.gateway or "-") for p in ports),
+    )

@@ -1,0 +1,1 @@
+"""The RAFT cluster: founded, joined, kept whole."""

@@ -1,0 +1,1 @@
+"""One interconnection database: its file, its server, what both say of themselves."""

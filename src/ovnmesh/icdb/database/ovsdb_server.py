@@ -1,0 +1,223 @@
+"""One ovsdb-server in the foreground of its own: started, asked, opened to the world, ended.
+
+Called by `server`. The server first listens on its private socket only; `open_to_world` adds the
+rest, so that no site ever sees a database that is not filled. Must not restart a server that died:
+that is for systemd or Kubernetes.
+"""
+
+import json
+import logging
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ovnmesh.config import Address
+from ovnmesh.errors import IcDbError
+from ovnmesh.host.connections import listeners
+from ovnmesh.icdb.database.files import Database, run_tool
+from ovnmesh.icdb.database.listeners import describe_endpoint
+from ovnmesh.icdb.database.raft_status import call, control_socket
+from ovnmesh.icdb.database.waiting_log import Said
+from ovnmesh.icdb.settings import Folders
+
+log = logging.getLogger(__name__)
+
+# A database of 100,000 routes loads in well under a minute.
+_START_TIMEOUT_S = 120.0
+_OPEN_TIMEOUT_S = 5.0
+_STOP_TIMEOUT_S = 5.0
+_POLL_S = 0.02
+_TAIL_LINES = 5
+
+
+class Child:
+    """A running ovsdb-server.
+
+    Args:
+        db: the database it serves.
+        folders: where file, sockets and logs are.
+        on_exit: called from another thread when the process has ended.
+
+    Raises:
+        IcDbError: a program is not installed.
+    """
+
+    def __init__(self, db: Database, folders: Folders, on_exit: Callable[[], None]) -> None:
+        self.db = db
+        self._run_dir = folders.run
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        try:
+            # A process group of its own: Ctrl-C is for us, we end the servers in order.
+            # Started by the main thread, whose end is what the parent-death signal stands for.
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", "--", *server_command(db, folders)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise IcDbError("setpriv: found no such program; install util-linux") from error
+        self._reader = threading.Thread(target=self._forward, args=(on_exit,), daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._process.pid
+
+    @property
+    def private(self) -> str:
+        """Remote of the socket that exists as long as the server runs."""
+        return f"unix:{self._run_dir / f'{self.db.base}.sock'}"
+
+    @property
+    def public_socket(self) -> str:
+        """Path of the socket that exists only once the database is filled."""
+        return str(self._run_dir / f"ovn_{self.db.short}.sock")
+
+    def wait_until_serving(
+        self, cancelled: Callable[[], bool], pending: Callable[[], str] = lambda: ""
+    ) -> None:
+        """Wait until the database answers, and make sure of its global row.
+
+        Args:
+            cancelled: looked at all the time; ends the waiting.
+            pending: what the server cannot help, in words, e.g. that its cluster has no leader;
+                empty if nothing. That is waited for without end.
+
+        Raises:
+            IcDbError: it died or does not answer.
+        """
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        said = Said()
+        while not cancelled():
+            try:
+                if reason := pending():
+                    deadline = time.monotonic() + _START_TIMEOUT_S
+                    said.say(f"{self.db.schema}: {reason}")
+                else:
+                    self._ensure_global_row()
+                    return
+            except IcDbError as error:
+                if self._process.poll() is not None:
+                    raise IcDbError(self.describe_end()) from error
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_S)
+
+    def _ensure_global_row(self) -> None:
+        table = self.db.global_table
+        if not self.transact([{"op": "select", "table": table, "where": []}])[0]["rows"]:
+            # Of several members one succeeds: the schema has it that there is one row at most.
+            self.transact([{"op": "insert", "table": table, "row": {}}])
+
+    def transact(self, operations: Sequence[object]) -> list[dict[str, Any]]:
+        """Run one transaction.
+
+        Args:
+            operations: as in RFC 7047, 5.2.
+
+        Returns:
+            A result for each operation.
+
+        Raises:
+            IcDbError: the server cannot be reached or refused.
+        """
+        request = json.dumps([self.db.schema, *operations])
+        # A member that does not lead reads its own copy, and has the leader write.
+        options = ("-vconsole:off", "--timeout=10", "--no-leader-only")
+        results = json.loads(run_tool("ovsdb-client", *options, "transact", self.private, request))
+        for result in results:
+            if result is not None and "error" in result:
+                raise IcDbError(f"{self.db.schema} refused a transaction: {json.dumps(result)}")
+        return [result for result in results if result is not None]
+
+    def open_to_world(self, address: Address, port: int) -> None:
+        """Listen on TCP and on the public socket.
+
+        Args:
+            address: address to listen on.
+            port: TCP port.
+
+        Raises:
+            IcDbError: the server did not get the port.
+        """
+        endpoint = f"[{address}]" if address.version == 6 else str(address)
+        for remote in (f"ptcp:{port}:{endpoint}", f"punix:{self.public_socket}"):
+            control = str(self._run_dir / f"{self.db.base}.ctl")
+            run_tool("ovs-appctl", "-t", control, "ovsdb-server/add-remote", remote)
+        # The server only logs that it cannot listen.
+        deadline = time.monotonic() + _OPEN_TIMEOUT_S
+        while self.pid not in listeners(port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                where = describe_endpoint(address, port)
+                raise IcDbError(f"{self.db.schema} does not listen on {where}: {self._messages()}")
+            time.sleep(_POLL_S)
+
+    def describe_end(self) -> str:
+        """Why the server is no more, in words."""
+        status = self._process.wait()
+        self._reader.join()
+        how = f"ended with exit code {status}" if status >= 0 else f"was killed by signal {-status}"
+        return f"ovsdb-server of {self.db.schema} {how}: {self._messages()}"
+
+    def stop(self) -> None:
+        """End the server; it has written everything it acknowledged already."""
+        try:
+            # In order, so that a leader hands over; on a signal it would just be gone.
+            call(control_socket(self._run_dir, self.db), "exit")
+        except IcDbError:
+            self._process.terminate()
+        try:
+            self._process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            log.warning("ovsdb-server of %s does not end; killing it", self.db.schema)
+            self._process.kill()
+            self._process.wait()
+
+    def _messages(self) -> str:
+        return " | ".join(self._tail) or "it said nothing"
+
+    def _forward(self, on_exit: Callable[[], None]) -> None:
+        for line in self._process.stderr or ():
+            # 2026-11-21T22:00:04Z|00001|ovsdb_server|ERR|text (ovs-vswitchd(8), Logging)
+            text = line.rstrip().split("|", 2)[-1]
+            self._tail.append(text)
+            log.warning("%s: %s", self.db.schema, text)
+        self._process.wait()
+        on_exit()
+
+
+def server_command(db: Database, folders: Folders) -> list[str]:
+    """The command line of an ovsdb-server.
+
+    Options are as ovn-ctl(8) gives them, so that connections and certificates that an existing
+    installation keeps in its database stay in force.
+
+    Args:
+        db: the database.
+        folders: where file, sockets and logs are.
+    """
+    base = folders.run / db.base
+    command = [
+        "ovsdb-server",
+        # Warnings come to us; that it ends on our SIGTERM is none.
+        *("-vconsole:warn", "-vsyslog:off", "-vfatal_signal:console:err"),
+        *(f"--unixctl={base}.ctl", f"--pidfile={base}.pid", f"--remote=punix:{base}.sock"),
+        f"--remote=db:{db.schema},{db.global_table},connections",
+        f"--private-key=db:{db.schema},SSL,private_key",
+        f"--certificate=db:{db.schema},SSL,certificate",
+        f"--ca-cert=db:{db.schema},SSL,ca_cert",
+        f"--ssl-protocols=db:{db.schema},SSL,ssl_protocols",
+        f"--ssl-ciphers=db:{db.schema},SSL,ssl_ciphers",
+    ]
+    if folders.log:
+        log_file = folders.log / f"ovsdb-server-{db.short.replace('_', '-')}.log"
+        command += [f"--log-file={log_file}", "-vfile:info"]
+    return [*command, str(db.file(folders.data))]

@@ -1,0 +1,1 @@
+"""Serves both databases until told to stop."""

@@ -1,0 +1,1 @@
+"""A lab started, broken, healed and removed."""

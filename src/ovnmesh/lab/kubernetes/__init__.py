@@ -1,0 +1,1 @@
+"""Where the objects of a lab's Kubernetes sites are: manifests, or a real API server."""

@@ -1,0 +1,1 @@
+"""A lab's namespaces and what connects them."""

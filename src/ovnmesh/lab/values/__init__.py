@@ -1,0 +1,1 @@
+"""A lab as values: names, addresses, rows, commands. Pure."""

@@ -1,0 +1,1 @@
+"""What a person wants done, without a screen. Called by `cli` and whoever else has one."""

@@ -1,0 +1,211 @@
+"""Gateway chassis of our ports: who is marked, who is promoted, in which order.
+
+Called by `plan.site`. A node is first named in NB_Global.options:ovnmesh-gateways (its agent then
+marks it), and promoted only once it is marked and ovn-ic has published it: a gateway that becomes
+active before remote sites have a tunnel to it loses traffic. Demotion runs the other way round.
+
+Must not leave a port without its last gateway.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.model.changes import (
+    Content,
+    Delete,
+    Insert,
+    Operation,
+    Parent,
+    Reference,
+    Update,
+    symbol,
+)
+from ovnmesh.model.desired import Desired
+from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.gateway_state import GatewayState
+from ovnmesh.model.observed import GatewayChassis, Observed, RouterPort, Southbound
+from ovnmesh.model.pending import Ages, Waits
+from ovnmesh.plan.decide.gateway_order import decide_order
+
+TABLE = "Gateway_Chassis"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """The decision for one site.
+
+    Attributes:
+        marked: chassis names to be marked as interconnection gateways, sorted.
+        ranked: chassis names that may carry traffic with their priority, by transit switch.
+        candidates: chassis names of the gateway nodes, promoted or not, sorted.
+        state: what to remember of the choice.
+        pending: conditions that count only after some seconds.
+        findings: unknown, unregistered and unmarked nodes.
+    """
+
+    marked: tuple[str, ...]
+    ranked: Mapping[str, tuple[tuple[str, int], ...]]
+    candidates: tuple[str, ...]
+    state: GatewayState
+    pending: Waits
+    findings: tuple[Finding, ...]
+
+
+def resolve_gateways(desired: Desired, sb: Southbound) -> Desired:
+    """Put the chassis that the cloud's management allows in the place of the word for them."""
+    if desired.gw_nodes != (keys.ENABLE_AS_GATEWAY,):
+        return desired
+    allowed = [c for c in sb.chassis if keys.ENABLE_AS_GATEWAY in c.cms_options and not c.is_remote]
+    nodes = tuple(sorted(chassis.hostname or chassis.name for chassis in allowed))
+    return replace(desired, gw_nodes=nodes or desired.gw_nodes)
+
+
+def decide_gateways(desired: Desired, observed: Observed, ages: Ages) -> Gateways:
+    """Resolve gateway nodes to chassis and decide who is marked, who is promoted and who leads.
+
+    Args:
+        desired: the wish.
+        observed: the site.
+        ages: seconds for which conditions reported as pending have held.
+    """
+    candidates: dict[str, str] = {}
+    marked: set[str] = set()
+    findings: list[Finding] = []
+    published = {gateway.name for gateway in observed.ic.gateways}
+    in_use = _in_use(observed)
+    for node in desired.gw_nodes:
+        chassis = observed.sb.find(node)
+        if chassis is None:
+            findings.append(_no_chassis(node, observed))
+            continue
+        marked.add(chassis.name)
+        if (chassis.is_interconn and chassis.name in published) or chassis.name in in_use:
+            candidates[node] = chassis.name
+        if not chassis.is_interconn:
+            findings.append(_not_marked(node))
+    order = decide_order(desired, observed, candidates, ages)
+    ranked = {
+        ts: _priorities([candidates[node] for node in nodes], _carrier(ts, desired, observed))
+        for ts, nodes in order.ranked.items()
+    }
+    return Gateways(
+        # A gateway that is still carrying traffic stays marked until it carries none.
+        tuple(sorted(marked | in_use)),
+        ranked,
+        tuple(sorted(marked)),
+        order.state,
+        order.pending,
+        tuple(findings),
+    )
+
+
+def _carrier(ts: str, desired: Desired, observed: Observed) -> str:
+    """Chassis that a port is bound to and has as gateway; "" if there is none."""
+    lrp, bound = observed.nb.transit_lrp(ts, desired.az_name), observed.carrier(ts, desired.az_name)
+    known = bound in _existing(lrp, observed) and observed.sb.by_name(bound) is not None
+    return bound if known else ""
+
+
+def _priorities(chassis: list[str], carrier: str) -> tuple[tuple[str, int], ...]:
+    """Chassis with priorities; one that carries traffic stays until another has taken over.
+
+    Taken away at once, it would let go of the port before another could claim it.
+    """
+    if chassis and carrier and carrier not in chassis:
+        chassis = [*chassis, carrier]
+    return tuple(
+        (name, max(1, keys.GATEWAY_PRIORITY - index)) for index, name in enumerate(chassis)
+    )
+
+
+def _in_use(observed: Observed) -> set[str]:
+    """Chassis that a port has as gateway, or is still bound to while one is drained."""
+    nb, sb = observed.nb, observed.sb
+    used = set()
+    for lrp in nb.transit_lrps():
+        used |= {row.chassis for row in nb.gateway_rows(lrp)}
+        if lrp.name in sb.active:
+            used.add(sb.active[lrp.name])
+    return {name for name in used if sb.by_name(name) is not None}
+
+
+def plan_gateway_chassis(
+    ranked: tuple[tuple[str, int], ...],
+    lrp: RouterPort | None,
+    reference: Reference,
+    lrp_name: str,
+    observed: Observed,
+) -> tuple[Operation, ...]:
+    """The smallest change that gives a port its gateway chassis.
+
+    Args:
+        ranked: chassis names with their priority.
+        lrp: the port as it is, None if it is being made.
+        reference: the port, for new rows.
+        lrp_name: the port's wanted name.
+        observed: the site.
+    """
+    existing = _existing(lrp, observed)
+    operations: list[Operation] = []
+    for chassis, priority in ranked:
+        row = existing.pop(chassis, None)
+        name = f"{lrp_name}-{chassis}"  # as ovn-nbctl(8) lrp-set-gateway-chassis names them
+        if row is None:
+            operations.append(
+                Insert(
+                    TABLE,
+                    {"name": name, "chassis_name": chassis, "priority": priority},
+                    f"gc_{symbol(lrp_name)}_{symbol(chassis)}",
+                    Parent("Logical_Router_Port", reference, "gateway_chassis"),
+                )
+            )
+            continue
+        columns: dict[str, Content] = {}
+        if row.priority != priority:
+            columns["priority"] = priority
+        if row.name != name:
+            columns["name"] = name
+        if columns:
+            operations.append(Update(TABLE, row.uuid, columns))
+    if ranked:
+        operations += [
+            Delete(TABLE, row.uuid, Parent("Logical_Router_Port", reference, "gateway_chassis"))
+            for row in existing.values()
+        ]
+    return tuple(operations)
+
+
+def _existing(lrp: RouterPort | None, observed: Observed) -> dict[str, GatewayChassis]:
+    return {row.chassis: row for row in observed.nb.gateway_rows(lrp)} if lrp is not None else {}
+
+
+def _no_chassis(node: str, observed: Observed) -> Finding:
+    known = sorted(c.hostname for c in observed.sb.chassis if not c.is_remote)
+    if node == keys.ENABLE_AS_GATEWAY:
+        return Finding(
+            "gateway-unknown",
+            node,
+            f"no chassis has {node} in its ovn-cms-options; the site has "
+            f"{', '.join(known) or 'none'}. Expected at least one; on a gateway node: ovs-vsctl "
+            f"set Open_vSwitch . external_ids:ovn-cms-options={node}. The gateways stay as they "
+            "are.",
+        )
+    return Finding(
+        "gateway-unknown",
+        node,
+        f'gw-nodes: no chassis has the hostname or name "{node}"; the site has '
+        f"{', '.join(known) or 'none'}. Expected a node that runs ovn-controller; correct "
+        "gw-nodes, or start ovn-controller there. The other gateways stay as they are.",
+    )
+
+
+def _not_marked(node: str) -> Finding:
+    return Finding(
+        "gateway-not-marked",
+        node,
+        f"gateway node {node} is not marked yet; expected external_ids:ovn-is-interconn=true in "
+        "its Open_vSwitch database. Is the ovnmesh agent running there? By hand: "
+        "ovs-vsctl set Open_vSwitch . external_ids:ovn-is-interconn=true",
+        Severity.WARNING,
+    )

@@ -1,0 +1,153 @@
+"""Manual routes: the documents' ``lr-route-add`` with the next hop looked up.
+
+Called by `ovnmesh route`, and by `plan.site`, which keeps them from being advertised. The row is
+one that an operator could have typed: no tag of ours, and nothing of ours ever removes it. Must not
+touch learned routes.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.model.changes import Batch, Content, Db, Delete, Insert, Operation, Parent, Uuid
+from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.observed import Northbound, Observed
+from ovnmesh.model.prefixes import Prefix, try_parse_prefix
+from ovnmesh.plan.decide.addressing import decode_endpoint
+
+TABLE = "Logical_Router_Static_Route"
+
+
+def next_hops(observed: Observed, az: str, version: int) -> dict[str, str]:
+    """Addresses of an AZ on the transit switches, by switch.
+
+    Args:
+        observed: the site.
+        az: the remote AZ.
+        version: 4 or 6.
+
+    Raises:
+        ConfigError: no such AZ on any transit switch.
+    """
+    found: dict[str, str] = {}
+    for port in observed.ic.ports:
+        endpoint = decode_endpoint(port.address) if port.az == az else None
+        for address in sorted(endpoint.addresses) if endpoint else ():
+            if (":" in address) == (version == 6):
+                found[port.ts] = address
+    if not found:
+        others = sorted({p.az for p in observed.ic.ports} - {observed.nb.name})
+        raise ConfigError(
+            [
+                Problem(
+                    "--via",
+                    f'"{az}"',
+                    f"an AZ with an IPv{version} address on a transit switch: "
+                    f"{', '.join(others) or 'none yet'}",
+                )
+            ]
+        )
+    return found
+
+
+def plan_route_add(observed: Observed, prefix: Prefix, az: str) -> Batch | None:
+    """One static route a transit switch; several make ECMP. None if all are there.
+
+    Raises:
+        ConfigError: the AZ has no address there.
+    """
+    have = _routes(observed, prefix)
+    operations: list[Operation] = []
+    hops = next_hops(observed, az, prefix.version)
+    for ts, address in sorted(hops.items(), key=lambda hop: hop[1]):
+        port = observed.nb.transit_lrp(ts, observed.nb.name)
+        if address in have or port is None:
+            continue
+        row: dict[str, Content] = {"ip_prefix": str(prefix), "nexthop": address}
+        parent = Parent("Logical_Router", Uuid(port.router), "static_routes")
+        operations.append(Insert(TABLE, row, f"route_{len(operations)}", parent))
+    return Batch(Db.NB, tuple(operations), "add a manual route") if operations else None
+
+
+def plan_route_delete(observed: Observed, prefix: Prefix, az: str) -> Batch | None:
+    """Remove the manual routes to a prefix by way of an AZ; None if there are none.
+
+    Raises:
+        ConfigError: the AZ has no address there.
+    """
+    hops = set(next_hops(observed, az, prefix.version).values())
+    operations = tuple(
+        Delete(TABLE, uuid, Parent("Logical_Router", None, "static_routes"))
+        for address, uuid in sorted(_routes(observed, prefix).items())
+        if address in hops
+    )
+    return Batch(Db.NB, operations, "remove a manual route") if operations else None
+
+
+def _routes(observed: Observed, prefix: Prefix) -> dict[str, str]:
+    return {
+        route.nexthop: route.uuid
+        for route in observed.nb.static_routes
+        if not route.learned and try_parse_prefix(route.prefix) == prefix
+    }
+
+
+def manual_routes(observed: Observed) -> Mapping[Prefix, str]:
+    """Prefixes that static routes of the operator send to a transit switch.
+
+    ovn-ic advertises every static route; these lead back to the sites that have the prefix, and
+    advertising them would take those sites' own traffic.
+    """
+    subnets = [
+        prefix
+        for ts in observed.ic.transit_switches.values()
+        for subnet in ts.subnets
+        if (prefix := try_parse_prefix(subnet)) is not None
+    ]
+    hops: dict[Prefix, set[Prefix]] = {}
+    for prefix, hop in written_routes(observed.nb):
+        if any(subnet.contains(hop) for subnet in subnets):
+            hops.setdefault(prefix, set()).add(hop)
+    # Sorted: the reason is recorded, and an order that changes would be written again.
+    return {prefix: f"manual route by way of {_addresses(hops[prefix])}" for prefix in hops}
+
+
+def _addresses(hops: Iterable[Prefix]) -> str:
+    return ", ".join(str(hop).split("/")[0] for hop in sorted(hops))
+
+
+def split_manual(
+    observed: Observed, manual: Mapping[Prefix, str]
+) -> tuple[Mapping[Prefix, str], tuple[Finding, ...]]:
+    """Manual prefixes that can be denied, with the reasons, and findings for those too wide.
+
+    Denying a prefix denies everything inside it, in both directions.
+    """
+    inside = {route.prefix for route in observed.ic.routes} - set(manual)
+    inside |= {prefix for port in observed.nb.router_ports for prefix in port.prefixes}
+    wide = {p for p in manual if any(p != other and p.contains(other) for other in inside)}
+    findings = tuple(
+        Finding(
+            "manual-route-wide",
+            str(prefix),
+            f"the {manual[prefix]} to {prefix} covers prefixes that sites advertise by themselves, "
+            "so ovn-ic advertises it too and other sites may send you their traffic. Expected: "
+            "manual routes no wider than the remote subnet; split it, or set auto-route to "
+            '"false".',
+            Severity.WARNING,
+        )
+        for prefix in sorted(wide)
+    )
+    return {prefix: why for prefix, why in manual.items() if prefix not in wide}, findings
+
+
+def written_routes(nb: Northbound) -> Iterator[tuple[Prefix, Prefix]]:
+    """Prefix and next hop of every route that somebody wrote, default routes left out.
+
+    They are those of all routers (which router has them is not replicated); one that is on the
+    cluster's router is told by its next hop, which is on a network of that router. Not so where
+    strangers' routers may have the same networks (`Northbound.shared`).
+    """
+    for route in nb.static_routes:
+        prefix, hop = try_parse_prefix(route.prefix), try_parse_prefix(route.nexthop)
+        if prefix and hop and prefix.length and not route.learned and route.policy != "src-ip":
+            yield prefix, hop

@@ -1,0 +1,1 @@
+"""Which rows carry a decision: each module writes the tables it names, and no other. Pure."""

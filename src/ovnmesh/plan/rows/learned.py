@@ -1,0 +1,86 @@
+"""Routes that ovn-ic leaves where nothing connects a router any more: removed.
+
+Called by `plan.site`, and by the controller, which replicates learned routes only while they have
+to be looked at. ovn-ic withdraws advertisements only where a router has a port on the transit
+switch (ovn-ic.c, route_run). ovn-ic 23.03 adds the same routes again and again, thousands in a
+second, to a router that is disabled or whose port on a transit switch is gone, and never takes them
+back (fixed in OVN 24.03.7 and 25.03.2). Must not touch routes that somebody wrote.
+"""
+
+from collections.abc import Iterable
+
+from ovnmesh.model.changes import Delete, Operation, Parent
+from ovnmesh.model.observed import Observed, StaticRoute, TransitSwitch
+from ovnmesh.model.prefixes import try_parse_prefix
+
+TABLE = "Logical_Router_Static_Route"
+#: Rows deleted at once: a transaction of some thousand rows keeps northd busy for seconds.
+MOST_AT_ONCE = 1000
+
+
+def storming(observed: Observed) -> bool:
+    """Whether ovn-ic may be adding routes without end: a port has lost its router.
+
+    A switch port that never had a router port does no harm: it has no address in IC-SB.
+    """
+    nb = observed.nb
+    connected = {port.name for port in observed.ic.ports if port.address}
+    disabled = {router.uuid for router in nb.routers if not router.enabled}
+    return any(port.router in disabled for port in nb.transit_lrps()) or any(
+        lsp.name in connected for lsp in nb.waiting_lsps()
+    )
+
+
+def plan_withdrawals(connected: Iterable[str], observed: Observed) -> tuple[Operation, ...]:
+    """Withdraw what we advertise by way of transit switches on which we have no port.
+
+    Args:
+        connected: transit switches that are to be connected.
+        observed: the site and the mesh.
+    """
+    nb = observed.nb
+    served = {port.transit_switch for port in nb.transit_lrps()} | set(connected)
+    return tuple(
+        Delete("Route", route.uuid)
+        for route in observed.ic.routes
+        if nb.name and route.az == nb.name and route.ts not in served
+    )
+
+
+def surplus(connected: Iterable[str], observed: Observed) -> tuple[StaticRoute, ...]:
+    """Learned routes that are there twice, and all by way of switches without a port of ours.
+
+    A transit switch serves one router, so that a route's next hop tells the router.
+    """
+    nb, switches = observed.nb, observed.ic.transit_switches
+    used = {port.transit_switch for port in nb.transit_lrps()} | set(connected)
+    unused = [ts for name, ts in switches.items() if name not in used]
+    seen: set[tuple[str, str]] = set()
+    found = []
+    for route in sorted(nb.learned_routes, key=lambda route: route.uuid):
+        what = (route.prefix, route.nexthop)
+        if what in seen or any(_leads_to(route, ts) for ts in unused):
+            found.append(route)
+        seen.add(what)
+    return tuple(found)
+
+
+def _leads_to(route: StaticRoute, ts: TransitSwitch) -> bool:
+    hop = try_parse_prefix(route.nexthop)
+    subnets = (try_parse_prefix(subnet) for subnet in ts.subnets)
+    return hop is not None and any(s is not None and s.contains(hop) for s in subnets)
+
+
+def plan_surplus(connected: Iterable[str], observed: Observed) -> tuple[Operation, ...]:
+    """Delete surplus learned routes, as far as they are replicated and some at a time.
+
+    Args:
+        connected: transit switches that are to be connected.
+        observed: the site and the mesh.
+    """
+    return tuple(delete_route(route) for route in surplus(connected, observed)[:MOST_AT_ONCE])
+
+
+def delete_route(route: StaticRoute) -> Operation:
+    """Delete a route; which router has it is not replicated."""
+    return Delete(TABLE, route.uuid, Parent("Logical_Router", None, "static_routes"))

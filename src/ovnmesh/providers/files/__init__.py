@@ -1,0 +1,1 @@
+"""Configuration that stands in files: changes noticed, YAML read. Called by providers."""

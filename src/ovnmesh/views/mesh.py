@@ -1,0 +1,50 @@
+"""The whole mesh as the interconnection databases tell it, without any site's own databases.
+
+Called by `ovnmesh status`. Pure. Must not format.
+"""
+
+from dataclasses import dataclass
+
+from ovnmesh.model.observed import Interconnect
+from ovnmesh.views.site import PortLine, mesh_ports
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneLine:
+    """One availability zone of the mesh.
+
+    Attributes:
+        az: its name.
+        managed: whether ovnmesh runs it; others are run by hand or by Kube-OVN's controller.
+        gateways: host names of its gateways.
+        routes: number of prefixes it advertises.
+    """
+
+    az: str
+    managed: bool
+    gateways: tuple[str, ...]
+    routes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeshOverview:
+    """All zones and all ports on transit switches."""
+
+    zones: tuple[ZoneLine, ...]
+    ports: tuple[PortLine, ...]
+
+
+def mesh_overview(ic: Interconnect) -> MeshOverview:
+    """Describe the mesh."""
+    return MeshOverview(
+        tuple(
+            ZoneLine(
+                az,
+                az in ic.az_owner,
+                tuple(sorted(gw.hostname for gw in ic.gateways if gw.az == az)),
+                len({route.prefix for route in ic.routes if route.az == az}),
+            )
+            for az in sorted(ic.zones.values())
+        ),
+        mesh_ports(ic),
+    )
