@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 from fake_ovsdb import FakeOvsdb
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.changes import Db
+from ovnmesh.model.changes import Db, Plan
 from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.pending import Ages
 from ovnmesh.model.prefixes import parse_prefix
 from ovnmesh.model.reading import observe_interconnect, observe_northbound, observe_southbound
 from ovnmesh.plan.leave import plan_leave
-from ovnmesh.plan.site import Plan, plan_site
+from ovnmesh.plan.site import plan_site
 
 
 class Mesh:

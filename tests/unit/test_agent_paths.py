@@ -13,18 +13,12 @@ from ovnmesh.agent.prober import Prober
 from ovnmesh.agent.tunnels import Tunnel, read_tunnels, read_up, relevant
 from ovnmesh.agent.window import ENOUGH, PATIENCE_S, WINDOW, Quality, Window
 from ovnmesh.model.finding import Severity
-from ovnmesh.model.observed import (
-    Chassis,
-    IcGateway,
-    IcPort,
-    Interconnect,
-    Northbound,
-    Observed,
-    RouterPort,
-    Southbound,
-)
+from ovnmesh.model.interconnect import IcGateway, IcPort, Interconnect
+from ovnmesh.model.northbound import Northbound, RouterPort
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.paths import ChassisReport, Path, decode_paths, encode_paths
 from ovnmesh.model.report import NodeView
+from ovnmesh.model.southbound import Chassis, Southbound
 from ovnmesh.views.paths import check_paths, site_paths
 from ovnmesh.web.metrics import AgentMetrics
 

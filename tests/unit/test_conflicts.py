@@ -6,7 +6,7 @@ from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Db
 from ovnmesh.model.finding import Severity
-from ovnmesh.model.observed import IcRoute, Interconnect
+from ovnmesh.model.interconnect import IcRoute, Interconnect
 from ovnmesh.model.prefixes import Owned, overlapping_pairs, parse_prefix
 from ovnmesh.plan.decide.conflicts import resolve_conflicts
 

@@ -9,19 +9,12 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import ConfigError, IcDbError
 from ovnmesh.icdb.serve.switches import next_subnet
 from ovnmesh.icdb.settings import parse_switch
-from ovnmesh.model.changes import Db
-from ovnmesh.model.observed import RouterPort
-from ovnmesh.plan.decide.stages import (
-    REMOVE,
-    SERVE,
-    SETTLE_S,
-    is_parked,
-    members,
-    parking_network,
-    without_other,
-)
+from ovnmesh.model.changes import Db, Plan
+from ovnmesh.model.northbound import RouterPort
+from ovnmesh.plan.decide.stages import REMOVE, SERVE, SETTLE_S, is_parked, parking_network
 from ovnmesh.plan.leave import plan_leave
-from ovnmesh.plan.site import Plan, plan_site
+from ovnmesh.plan.site import plan_site
+from ovnmesh.views.transit import members, without_other
 
 PARKED = "100::"
 

@@ -12,7 +12,7 @@ from ovnmesh.access.session import connect_interconnect, read_ic_remotes, read_i
 from ovnmesh.access.sites import SiteAccess, interconnect_remotes, pick_sites
 from ovnmesh.errors import ConfigError, OvsdbUnavailable, Problem
 from ovnmesh.model.changes import Batch
-from ovnmesh.model.observed import Interconnect, TransitSwitch
+from ovnmesh.model.interconnect import Interconnect, TransitSwitch
 from ovnmesh.ovsdb.database import Database
 
 

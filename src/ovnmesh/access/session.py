@@ -13,7 +13,9 @@ from ovnmesh.config import InterconnectConfig, recorded_config
 from ovnmesh.errors import OvsdbUnavailable
 from ovnmesh.model.changes import Batch, Db
 from ovnmesh.model.desired import Router, decode_record
-from ovnmesh.model.observed import Interconnect, Northbound, Observed
+from ovnmesh.model.interconnect import Interconnect
+from ovnmesh.model.northbound import Northbound
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.reading import observe_interconnect, observe_northbound, observe_southbound
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database

@@ -11,17 +11,15 @@ import time
 from collections.abc import Callable
 
 from ovnmesh.controller.intent import Intent
-from ovnmesh.controller.ovn_ic import IcMembers
-from ovnmesh.model.changes import Db
+from ovnmesh.model.changes import Db, Plan
 from ovnmesh.model.finding import Finding
-from ovnmesh.model.observed import Interconnect
+from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.reading import observe_interconnect
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
-from ovnmesh.ovsdb.leadership import ELECTION_S, FOLLOW_AGAIN_S, leader_of
+from ovnmesh.ovsdb.leadership import ELECTION_S, FOLLOW_AGAIN_S, IcMembers, leader_of
 from ovnmesh.ovsdb.links import Links
 from ovnmesh.ovsdb.members import Member, Members
-from ovnmesh.plan.site import Plan
 
 LOG = logging.getLogger(__name__)
 

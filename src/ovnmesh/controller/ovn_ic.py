@@ -17,8 +17,7 @@ from pathlib import Path
 from ovnmesh.errors import ProcessError
 from ovnmesh.host.connections import tcp_peers
 from ovnmesh.ovsdb import leadership
-from ovnmesh.ovsdb.leadership import Decision
-from ovnmesh.ovsdb.members import Member
+from ovnmesh.ovsdb.leadership import Decision, IcMembers
 from ovnmesh.ovsdb.remotes import endpoint_of
 
 LOG = logging.getLogger(__name__)
@@ -39,19 +38,6 @@ class OvnIcArguments:
     sb: str
     ic_nb: str
     ic_sb: str
-
-
-@dataclass(frozen=True, slots=True)
-class IcMembers:
-    """The servers of the interconnection databases; none if they are not being watched."""
-
-    nb: tuple[Member, ...] = ()
-    sb: tuple[Member, ...] = ()
-
-    @property
-    def leaders(self) -> tuple[Member | None, Member | None]:
-        """Who leads each of them."""
-        return leadership.leader_of(self.nb), leadership.leader_of(self.sb)
 
 
 class OvnIc:

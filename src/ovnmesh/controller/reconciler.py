@@ -22,16 +22,19 @@ from ovnmesh.controller.patience import Patience
 from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.controller.site_access import SiteAccess
 from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, ProviderPending, StalePlan
-from ovnmesh.model.changes import Db
+from ovnmesh.model.changes import Db, Plan
 from ovnmesh.model.desired import SiteRecord, decode_record
 from ovnmesh.model.finding import Finding, Severity, with_advice
-from ovnmesh.model.observed import Interconnect, Northbound, Observed, Southbound
+from ovnmesh.model.interconnect import Interconnect
+from ovnmesh.model.northbound import Northbound
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.reading import observe_interconnect
 from ovnmesh.model.report import PassReport, SiteView
+from ovnmesh.model.southbound import Southbound
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.leave import joined, plan_leave
 from ovnmesh.plan.rows.status import plan_status
-from ovnmesh.plan.site import Plan, plan_site
+from ovnmesh.plan.site import plan_site
 from ovnmesh.providers.base import Provider, ProviderState
 from ovnmesh.views.summary import view_site
 

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from ovnmesh import ovn_keys as keys
 from ovnmesh.controller.intent import Intent
 from ovnmesh.controller.settings import ControllerSettings
-from ovnmesh.model.observed import Interconnect, Northbound, Observed
+from ovnmesh.model.interconnect import Interconnect
+from ovnmesh.model.northbound import Northbound
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.reading import observe_northbound, observe_southbound
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database

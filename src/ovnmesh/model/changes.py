@@ -9,6 +9,8 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ovnmesh.model.finding import Finding
+from ovnmesh.model.pending import Waits
 from ovnmesh.model.rows import Atom
 
 
@@ -118,3 +120,43 @@ class Batch:
 def symbol(text: str) -> str:
     """A uuid-name from any text: a C-like identifier (RFC 7047, section 3.1, <id>)."""
     return "".join(c if c.isascii() and c.isalnum() else "_" for c in text)
+
+
+def merge(
+    table: str,
+    uuid: str,
+    column: str,
+    seen: Mapping[str, str],
+    wanted: Mapping[str, str],
+    gone: frozenset[str] = frozenset(),
+) -> tuple[Operation, ...]:
+    """The smallest change of a map column that gives the wanted keys."""
+    put = {key: value for key, value in wanted.items() if seen.get(key) != value}
+    remove = frozenset(key for key in gone if key in seen)
+    return (MergeKeys(table, uuid, column, put, remove),) if put or remove else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one pass wants done.
+
+    Attributes:
+        batches: transactions, in order; empty if the site is as it should be.
+        findings: what is worth telling.
+        run_ovn_ic: whether ovn-ic should run.
+        pause_ovn_ic: stop ovn-ic while the batches are applied (it cannot follow a rename, and may
+            be adding routes without end).
+        refused: nothing may be done until somebody acts; the last good state stays.
+        waiting: transit switches that ovn-ic has yet to make here, or to give our port its tunnel
+            key on, before we can connect.
+        pending: conditions that count once they have held for some seconds, by name: plan again
+            then.
+    """
+
+    batches: tuple[Batch, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    run_ovn_ic: bool = True
+    pause_ovn_ic: bool = False
+    refused: bool = False
+    waiting: tuple[str, ...] = ()
+    pending: Waits = field(default_factory=dict)

@@ -8,28 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Router, decode_record
-from ovnmesh.model.observed import (
+from ovnmesh.model.interconnect import IcGateway, IcPort, IcRoute, Interconnect, TransitSwitch
+from ovnmesh.model.northbound import (
     BfdGroup,
-    Chassis,
     GatewayChassis,
-    IcGateway,
-    IcPort,
-    IcRoute,
-    Interconnect,
     LogicalRouter,
     LogicalSwitch,
     Nat,
     Northbound,
     Policy,
     RouterPort,
-    Southbound,
     StaticRoute,
     SwitchPort,
-    TransitSwitch,
 )
 from ovnmesh.model.paths import ChassisReport, decode_paths
 from ovnmesh.model.prefixes import try_parse_prefix
 from ovnmesh.model.rows import Row, Snapshot, Table, mapping, number, strings, text
+from ovnmesh.model.southbound import Chassis, Southbound
 
 
 def observe_northbound(

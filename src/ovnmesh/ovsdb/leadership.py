@@ -11,6 +11,7 @@ There is no command that makes it look again, but a new process does so at once.
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from ovnmesh.ovsdb import leadership
 from ovnmesh.ovsdb.members import Member
 
 #: Seconds within which ovn-ic finds a new leader by itself or not before the next back-off: its
@@ -94,3 +95,16 @@ def decide(
     due = max(*strayed, 0.0) + GRACE_S
     due = max(due, started + patience_s)
     return Decision(restart=True) if now >= due else Decision(look_again_s=due - now)
+
+
+@dataclass(frozen=True, slots=True)
+class IcMembers:
+    """The servers of the interconnection databases; none if they are not being watched."""
+
+    nb: tuple[Member, ...] = ()
+    sb: tuple[Member, ...] = ()
+
+    @property
+    def leaders(self) -> tuple[Member | None, Member | None]:
+        """Who leads each of them."""
+        return leadership.leader_of(self.nb), leadership.leader_of(self.sb)

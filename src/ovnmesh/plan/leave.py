@@ -6,16 +6,16 @@ marks of the gateway nodes. Must be explicit: a missing configuration never lead
 """
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.changes import Batch, Db, Delete, Operation
+from ovnmesh.model.changes import Batch, Db, Delete, Operation, Plan, merge
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.observed import Interconnect, Observed
+from ovnmesh.model.interconnect import Interconnect
+from ovnmesh.model.observed import Observed
 from ovnmesh.plan.rows.bfd import plan_bfd_removal
 from ovnmesh.plan.rows.claims import plan_release
 from ovnmesh.plan.rows.learned import delete_route
 from ovnmesh.plan.rows.nat_guard import plan_guard_removal
-from ovnmesh.plan.rows.nb_global import merge, plan_restore
+from ovnmesh.plan.rows.nb_global import plan_restore
 from ovnmesh.plan.rows.ports import plan_port_removal
-from ovnmesh.plan.site import Plan
 
 
 def joined(observed: Observed) -> bool:

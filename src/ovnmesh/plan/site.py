@@ -7,28 +7,22 @@ Must not do I/O; must not touch rows that are not ours.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.changes import Batch, Db, MergeKeys, Operation
+from ovnmesh.model.changes import Batch, Db, MergeKeys, Operation, Plan
 from ovnmesh.model.denied import encode_denied
 from ovnmesh.model.desired import Desired, GatewayPolicy, encode_desired
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.gateway_state import encode_gateway_state
 from ovnmesh.model.observed import Observed
-from ovnmesh.model.pending import Ages, Waits
+from ovnmesh.model.pending import Ages
 from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, is_link_local
 from ovnmesh.plan.decide.addressing import Endpoint, choose_endpoint, taken_by_others
 from ovnmesh.plan.decide.conflicts import Conflicts, resolve_conflicts
 from ovnmesh.plan.decide.external import decide_external
 from ovnmesh.plan.decide.families import uncarried
-from ovnmesh.plan.decide.gateways import (
-    Gateways,
-    decide_gateways,
-    plan_gateway_chassis,
-    resolve_gateways,
-)
+from ovnmesh.plan.decide.gateways import Gateways, decide_gateways, resolve_gateways
 from ovnmesh.plan.decide.manual_routes import manual_routes, split_manual, written_routes
 from ovnmesh.plan.decide.routers import Attachments, decide_attachments
 from ovnmesh.plan.decide.stages import SETTLE_S, Stages, decide_stages, park
@@ -40,38 +34,13 @@ from ovnmesh.plan.rows.claims import (
     plan_az_claim,
     plan_release_switch,
 )
+from ovnmesh.plan.rows.gateway_chassis import plan_gateway_chassis
 from ovnmesh.plan.rows.identity import plan_identity, plan_seed, renames
 from ovnmesh.plan.rows.learned import plan_surplus, plan_withdrawals, storming
 from ovnmesh.plan.rows.mtu import check_mtu, gateway_mtu, plan_mtu_claims
 from ovnmesh.plan.rows.nat_guard import plan_nat_guard
 from ovnmesh.plan.rows.nb_global import check_deny_list, deny_keys, plan_global
 from ovnmesh.plan.rows.ports import awaits_key, plan_port_removal, plan_ports
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What one pass wants done.
-
-    Attributes:
-        batches: transactions, in order; empty if the site is as it should be.
-        findings: what is worth telling.
-        run_ovn_ic: whether ovn-ic should run.
-        pause_ovn_ic: stop ovn-ic while the batches are applied (it cannot follow a rename, and may
-            be adding routes without end).
-        refused: nothing may be done until somebody acts; the last good state stays.
-        waiting: transit switches that ovn-ic has yet to make here, or to give our port its tunnel
-            key on, before we can connect.
-        pending: conditions that count once they have held for some seconds, by name: plan again
-            then.
-    """
-
-    batches: tuple[Batch, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    run_ovn_ic: bool = True
-    pause_ovn_ic: bool = False
-    refused: bool = False
-    waiting: tuple[str, ...] = ()
-    pending: Waits = field(default_factory=dict)
 
 
 def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyType({})) -> Plan:

@@ -6,7 +6,8 @@ Called by the command line. Pure. Must not format.
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.observed import Observed, RouterPort
+from ovnmesh.model.northbound import RouterPort
+from ovnmesh.model.observed import Observed
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Called by `ovnmesh status`. Pure. Must not format.
 
 from dataclasses import dataclass
 
-from ovnmesh.model.observed import Interconnect
+from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.views.site import PortLine, mesh_ports
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.denied import Reasons, deny_list, recorded_reasons
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.observed import IcRoute, Interconnect, Northbound, Observed
+from ovnmesh.model.interconnect import IcRoute, Interconnect
+from ovnmesh.model.northbound import Northbound
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
 from ovnmesh.model.status_record import decode_status
 from ovnmesh.views.paths import PathLine, check_paths, site_paths

@@ -18,7 +18,7 @@ from ovnmesh.cli.site.status import SiteName, SitesFile
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
 from ovnmesh.operate.config_files import disable_manifest, replace_file, set_enabled
-from ovnmesh.plan.decide.manual_routes import plan_route_add, plan_route_delete
+from ovnmesh.plan.ask.manual_route import plan_route_add, plan_route_delete
 from ovnmesh.plan.leave import joined, plan_forget, plan_leave
 from ovnmesh.views.site import overview
 

@@ -20,8 +20,8 @@ from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.icdb.serve.switches import next_subnet, plan_switches
 from ovnmesh.icdb.settings import parse_switch
 from ovnmesh.model.changes import Batch, Content, Db, Delete, Expect, Insert, MergeKeys, Operation
-from ovnmesh.model.observed import Interconnect, TransitSwitch
-from ovnmesh.plan.decide.stages import Member, members, without_other
+from ovnmesh.model.interconnect import Interconnect, TransitSwitch
+from ovnmesh.views.transit import Member, members, without_other
 
 app = typer.Typer(
     add_completion=False,

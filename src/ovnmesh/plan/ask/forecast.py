@@ -12,7 +12,8 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Batch, Insert, Operation
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Finding
-from ovnmesh.model.observed import LogicalSwitch, Observed, SwitchPort
+from ovnmesh.model.northbound import LogicalSwitch, SwitchPort
+from ovnmesh.model.observed import Observed
 from ovnmesh.plan.rows.ports import LSP_TABLE
 from ovnmesh.plan.site import plan_site
 

@@ -10,7 +10,8 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ovnmesh.model.observed import Interconnect, RouterPort, TransitSwitch
+from ovnmesh.model.interconnect import Interconnect, TransitSwitch
+from ovnmesh.model.northbound import RouterPort
 from ovnmesh.model.prefixes import Network
 
 #: Tries before a subnet is called full; Kube-OVN's default /24 has 253 usable addresses.

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.observed import Interconnect
+from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.prefixes import Owned, Prefix, minimal, overlapping_pairs
 
 

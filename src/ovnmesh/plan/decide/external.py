@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.observed import LogicalRouter, Nat, Observed, RouterPort
+from ovnmesh.model.northbound import LogicalRouter, Nat, RouterPort
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
 
 

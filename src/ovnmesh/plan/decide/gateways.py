@@ -11,24 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.changes import (
-    Content,
-    Delete,
-    Insert,
-    Operation,
-    Parent,
-    Reference,
-    Update,
-    symbol,
-)
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Finding, Severity
 from ovnmesh.model.gateway_state import GatewayState
-from ovnmesh.model.observed import GatewayChassis, Observed, RouterPort, Southbound
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.pending import Ages, Waits
+from ovnmesh.model.southbound import Southbound
 from ovnmesh.plan.decide.gateway_order import decide_order
-
-TABLE = "Gateway_Chassis"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +92,8 @@ def decide_gateways(desired: Desired, observed: Observed, ages: Ages) -> Gateway
 def _carrier(ts: str, desired: Desired, observed: Observed) -> str:
     """Chassis that a port is bound to and has as gateway; "" if there is none."""
     lrp, bound = observed.nb.transit_lrp(ts, desired.az_name), observed.carrier(ts, desired.az_name)
-    known = bound in _existing(lrp, observed) and observed.sb.by_name(bound) is not None
+    ranked = {row.chassis for row in observed.nb.gateway_rows(lrp)} if lrp is not None else ()
+    known = bound in ranked and observed.sb.by_name(bound) is not None
     return bound if known else ""
 
 
@@ -128,56 +118,6 @@ def _in_use(observed: Observed) -> set[str]:
         if lrp.name in sb.active:
             used.add(sb.active[lrp.name])
     return {name for name in used if sb.by_name(name) is not None}
-
-
-def plan_gateway_chassis(
-    ranked: tuple[tuple[str, int], ...],
-    lrp: RouterPort | None,
-    reference: Reference,
-    lrp_name: str,
-    observed: Observed,
-) -> tuple[Operation, ...]:
-    """The smallest change that gives a port its gateway chassis.
-
-    Args:
-        ranked: chassis names with their priority.
-        lrp: the port as it is, None if it is being made.
-        reference: the port, for new rows.
-        lrp_name: the port's wanted name.
-        observed: the site.
-    """
-    existing = _existing(lrp, observed)
-    operations: list[Operation] = []
-    for chassis, priority in ranked:
-        row = existing.pop(chassis, None)
-        name = f"{lrp_name}-{chassis}"  # as ovn-nbctl(8) lrp-set-gateway-chassis names them
-        if row is None:
-            operations.append(
-                Insert(
-                    TABLE,
-                    {"name": name, "chassis_name": chassis, "priority": priority},
-                    f"gc_{symbol(lrp_name)}_{symbol(chassis)}",
-                    Parent("Logical_Router_Port", reference, "gateway_chassis"),
-                )
-            )
-            continue
-        columns: dict[str, Content] = {}
-        if row.priority != priority:
-            columns["priority"] = priority
-        if row.name != name:
-            columns["name"] = name
-        if columns:
-            operations.append(Update(TABLE, row.uuid, columns))
-    if ranked:
-        operations += [
-            Delete(TABLE, row.uuid, Parent("Logical_Router_Port", reference, "gateway_chassis"))
-            for row in existing.values()
-        ]
-    return tuple(operations)
-
-
-def _existing(lrp: RouterPort | None, observed: Observed) -> dict[str, GatewayChassis]:
-    return {row.chassis: row for row in observed.nb.gateway_rows(lrp)} if lrp is not None else {}
 
 
 def _no_chassis(node: str, observed: Observed) -> Finding:

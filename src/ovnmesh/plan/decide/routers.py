@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.observed import LogicalRouter, Observed
+from ovnmesh.model.northbound import LogicalRouter
+from ovnmesh.model.observed import Observed
 
 
 @dataclass(frozen=True, slots=True)

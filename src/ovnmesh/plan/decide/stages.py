@@ -12,7 +12,9 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ovnmesh.model.observed import IcPort, Interconnect, Observed, RouterPort, TransitSwitch
+from ovnmesh.model.interconnect import IcPort
+from ovnmesh.model.northbound import RouterPort
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.pending import Ages, Condition
 from ovnmesh.plan.decide.addressing import Endpoint, decode_endpoint
 
@@ -143,54 +145,3 @@ def _is_discarded(address: str) -> bool:
 
 
 # --- the mesh as a whole -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One AZ on one transit switch.
-
-    Attributes:
-        az: its name.
-        state: "connecting" (no port yet), "warming", "in service", or "draining".
-        address: address of its port, "" without.
-        gateway: hostname of the gateway, "" while there is none.
-        managed: whether ovnmesh runs the site.
-    """
-
-    az: str
-    state: str
-    address: str = ""
-    gateway: str = ""
-    managed: bool = True
-
-
-def members(ts: TransitSwitch, ic: Interconnect) -> tuple[Member, ...]:
-    """Who is, or is to be, on a transit switch, and how far they have got, by AZ name."""
-    hosts = {gateway.name: gateway.hostname for gateway in ic.gateways}
-    managed = ic.az_owner
-    found: dict[str, Member] = {
-        az: Member(az, "draining" if ts.draining else "connecting")
-        for az, owner in managed.items()
-        if owner in ts.claims or not ts.draining
-    }
-    for port in ic.ports:
-        if port.ts != ts.name:
-            continue
-        state = "warming" if is_parked(port) else "in service"
-        found[port.az] = Member(
-            port.az,
-            "draining" if ts.draining else state,
-            " ".join(port.address.split()[1:]),
-            hosts.get(port.gateway, port.gateway),
-            port.az in managed,
-        )
-    return tuple(found[az] for az in sorted(found))
-
-
-def without_other(ts: TransitSwitch, ic: Interconnect) -> tuple[str, ...]:
-    """AZs that nothing would connect any more if a transit switch went."""
-    rest = [other for other in ic.transit_switches.values() if other.name != ts.name]
-    served = {
-        member.az for other in rest for member in members(other, ic) if member.state == "in service"
-    }
-    return tuple(member.az for member in members(ts, ic) if member.az not in served)

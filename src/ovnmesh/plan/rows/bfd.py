@@ -30,7 +30,8 @@ from ovnmesh.model.changes import (
     Uuid,
     symbol,
 )
-from ovnmesh.model.observed import Northbound, Observed
+from ovnmesh.model.northbound import Northbound
+from ovnmesh.model.observed import Observed
 
 GROUP_TABLE = "HA_Chassis_Group"
 MEMBER_TABLE = "HA_Chassis"

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Expect, MergeKeys, Operation
 from ovnmesh.model.finding import Finding
-from ovnmesh.model.observed import Interconnect, Observed, TransitSwitch
+from ovnmesh.model.interconnect import Interconnect, TransitSwitch
+from ovnmesh.model.observed import Observed
 from ovnmesh.plan.decide.addressing import Endpoint
 
 

@@ -10,7 +10,9 @@ back (fixed in OVN 24.03.7 and 25.03.2). Must not touch routes that somebody wro
 from collections.abc import Iterable
 
 from ovnmesh.model.changes import Delete, Operation, Parent
-from ovnmesh.model.observed import Observed, StaticRoute, TransitSwitch
+from ovnmesh.model.interconnect import TransitSwitch
+from ovnmesh.model.northbound import StaticRoute
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import try_parse_prefix
 
 TABLE = "Logical_Router_Static_Route"

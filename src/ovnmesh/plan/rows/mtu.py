@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import MergeKeys, Operation
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.observed import Observed, TransitSwitch
+from ovnmesh.model.interconnect import TransitSwitch
+from ovnmesh.model.observed import Observed
 
 
 def tunnel_mtus(gateways: Iterable[str], observed: Observed) -> Mapping[str, int]:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Delete, Insert, Named, Operation, Parent, Uuid, symbol
 from ovnmesh.model.desired import Desired
-from ovnmesh.model.observed import LogicalRouter, Northbound, Observed, RouterPort
+from ovnmesh.model.northbound import LogicalRouter, Northbound, RouterPort
+from ovnmesh.model.observed import Observed
 from ovnmesh.plan.decide.external import external_ports, transit_ports
 
 #: Link-local, so that OVN never advertises it (ovn-ic.c, route_need_advertise).

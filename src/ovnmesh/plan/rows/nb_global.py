@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.capabilities import Capabilities
-from ovnmesh.model.changes import MergeKeys, Operation, Update
+from ovnmesh.model.changes import Operation, Update, merge
 from ovnmesh.model.denied import deny_list
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.observed import Northbound
+from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.prefixes import Prefix
 
 #: Options of NB_Global that a join overwrites and a leave puts back.
@@ -77,20 +77,6 @@ def plan_global(
     if nb.name != az:
         operations.append(Update("NB_Global", nb.global_uuid, {"name": az}))
     return tuple(operations)
-
-
-def merge(
-    table: str,
-    uuid: str,
-    column: str,
-    seen: Mapping[str, str],
-    wanted: Mapping[str, str],
-    gone: frozenset[str] = frozenset(),
-) -> tuple[Operation, ...]:
-    """The smallest change of a map column that gives the wanted keys."""
-    put = {key: value for key, value in wanted.items() if seen.get(key) != value}
-    remove = frozenset(key for key in gone if key in seen)
-    return (MergeKeys(table, uuid, column, put, remove),) if put or remove else ()
 
 
 def original_deny_list(nb: Northbound) -> tuple[Prefix, ...]:

@@ -21,12 +21,12 @@ from ovnmesh.model.changes import (
     Reference,
     Update,
     Uuid,
+    merge,
     symbol,
 )
-from ovnmesh.model.observed import Northbound, RouterPort, SwitchPort
+from ovnmesh.model.northbound import Northbound, RouterPort, SwitchPort
 from ovnmesh.plan.decide.addressing import Endpoint
 from ovnmesh.plan.decide.routers import Attachment
-from ovnmesh.plan.rows.nb_global import merge
 
 _TS = keys.TRANSIT_SWITCH
 LRP_TABLE = "Logical_Router_Port"

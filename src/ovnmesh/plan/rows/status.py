@@ -4,11 +4,10 @@ Called by the reconciler. Must not write when nothing changed.
 """
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.changes import Batch, Db
+from ovnmesh.model.changes import Batch, Db, merge
 from ovnmesh.model.finding import Finding
-from ovnmesh.model.observed import Northbound
+from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.status_record import encode_status
-from ovnmesh.plan.rows.nb_global import merge
 
 
 def plan_status(nb: Northbound, state: str, findings: tuple[Finding, ...]) -> Batch | None:

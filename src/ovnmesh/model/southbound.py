@@ -1,0 +1,44 @@
+"""Chassis of a site, and where its gateway ports are bound, as its southbound database tells it.
+
+Built from plain rows by `model.reading`. Must not decide anything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ovnmesh.model.paths import ChassisReport
+
+
+@dataclass(frozen=True, slots=True)
+class Chassis:
+    """A Chassis of the southbound database."""
+
+    uuid: str
+    name: str
+    hostname: str
+    is_interconn: bool
+    is_remote: bool
+    cms_options: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Southbound:
+    """Chassis, and where the gateway ports are bound."""
+
+    chassis: tuple[Chassis, ...]
+    active: Mapping[str, str] = field(default_factory=dict)
+    """Chassis name on which each LRP's gateway port is bound; absent while unbound."""
+    reports: Mapping[str, ChassisReport] = field(default_factory=dict)
+    """What agents report, by chassis name."""
+
+    def find(self, node: str) -> Chassis | None:
+        """The chassis of a node, by hostname or by chassis name; never a remote one."""
+        local = [chassis for chassis in self.chassis if not chassis.is_remote]
+        for chassis in local:
+            if chassis.hostname == node:
+                return chassis
+        return next((chassis for chassis in local if chassis.name == node), None)
+
+    def by_name(self, name: str) -> Chassis | None:
+        """The chassis of that name."""
+        return next((chassis for chassis in self.chassis if chassis.name == name), None)

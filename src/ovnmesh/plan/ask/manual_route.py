@@ -1,0 +1,87 @@
+"""Manual routes: the documents' ``lr-route-add`` with the next hop looked up.
+
+Called by `ovnmesh route`. The row is one that an operator could have typed: no tag of ours, and
+nothing of ours ever removes it. Must not touch learned routes.
+"""
+
+from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.model.changes import Batch, Content, Db, Delete, Insert, Operation, Parent, Uuid
+from ovnmesh.model.observed import Observed
+from ovnmesh.model.prefixes import Prefix, try_parse_prefix
+from ovnmesh.plan.decide.addressing import decode_endpoint
+
+TABLE = "Logical_Router_Static_Route"
+
+
+def next_hops(observed: Observed, az: str, version: int) -> dict[str, str]:
+    """Addresses of an AZ on the transit switches, by switch.
+
+    Args:
+        observed: the site.
+        az: the remote AZ.
+        version: 4 or 6.
+
+    Raises:
+        ConfigError: no such AZ on any transit switch.
+    """
+    found: dict[str, str] = {}
+    for port in observed.ic.ports:
+        endpoint = decode_endpoint(port.address) if port.az == az else None
+        for address in sorted(endpoint.addresses) if endpoint else ():
+            if (":" in address) == (version == 6):
+                found[port.ts] = address
+    if not found:
+        others = sorted({p.az for p in observed.ic.ports} - {observed.nb.name})
+        raise ConfigError(
+            [
+                Problem(
+                    "--via",
+                    f'"{az}"',
+                    f"an AZ with an IPv{version} address on a transit switch: "
+                    f"{', '.join(others) or 'none yet'}",
+                )
+            ]
+        )
+    return found
+
+
+def plan_route_add(observed: Observed, prefix: Prefix, az: str) -> Batch | None:
+    """One static route a transit switch; several make ECMP. None if all are there.
+
+    Raises:
+        ConfigError: the AZ has no address there.
+    """
+    have = _routes(observed, prefix)
+    operations: list[Operation] = []
+    hops = next_hops(observed, az, prefix.version)
+    for ts, address in sorted(hops.items(), key=lambda hop: hop[1]):
+        port = observed.nb.transit_lrp(ts, observed.nb.name)
+        if address in have or port is None:
+            continue
+        row: dict[str, Content] = {"ip_prefix": str(prefix), "nexthop": address}
+        parent = Parent("Logical_Router", Uuid(port.router), "static_routes")
+        operations.append(Insert(TABLE, row, f"route_{len(operations)}", parent))
+    return Batch(Db.NB, tuple(operations), "add a manual route") if operations else None
+
+
+def plan_route_delete(observed: Observed, prefix: Prefix, az: str) -> Batch | None:
+    """Remove the manual routes to a prefix by way of an AZ; None if there are none.
+
+    Raises:
+        ConfigError: the AZ has no address there.
+    """
+    hops = set(next_hops(observed, az, prefix.version).values())
+    operations = tuple(
+        Delete(TABLE, uuid, Parent("Logical_Router", None, "static_routes"))
+        for address, uuid in sorted(_routes(observed, prefix).items())
+        if address in hops
+    )
+    return Batch(Db.NB, operations, "remove a manual route") if operations else None
+
+
+def _routes(observed: Observed, prefix: Prefix) -> dict[str, str]:
+    return {
+        route.nexthop: route.uuid
+        for route in observed.nb.static_routes
+        if not route.learned and try_parse_prefix(route.prefix) == prefix
+    }
