@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from ovnmesh import ovn_keys
 from ovnmesh.cli.main import COMMANDS, app
 from ovnmesh.config import parse_config
+from ovnmesh.model.finding import Code
 from ovnmesh.web.metrics import AgentMetrics, ControllerMetrics
 
 ROOT = Path(__file__).parents[2]
@@ -144,25 +145,24 @@ def reference() -> str:
     return text_of("docs/configuration.md")
 
 
-def finding_codes() -> set[str]:
-    """First arguments of every `Finding(...)`, and of helpers that take a code, in the source."""
-    codes = set()
+def codes_in_the_source() -> set[str]:
+    """Members of `Code` that the source names, and codes that it writes without them."""
+    found = set()
     for path in (ROOT / "src").rglob("*.py"):
-        source = path.read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(source)) if "inding(" in source else ():
-            if not isinstance(node, ast.Call) or not node.args:
-                continue
-            name = getattr(node.func, "id", "")
-            first = node.args[0]
-            if name in ("Finding", "_finding") and isinstance(first, ast.Constant):
-                codes.add(first.value)
-    return codes
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "Code":
+                found.add(str(Code[node.attr]))
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
+                found |= {
+                    str(each.value) for each in node.args[:1] if isinstance(each, ast.Constant)
+                }
+    return found
 
 
 def test_findings_are_exactly_those_of_the_source() -> None:
     documented = set(re.findall(r"^### `([a-z0-9-]+)`$", text_of("docs/troubleshooting.md"), re.M))
     assert len(documented) > 15
-    assert documented == finding_codes()
+    assert documented == {str(code) for code in Code} == codes_in_the_source()
 
 
 def test_every_database_key_is_in_the_reference() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ovnmesh.controller.intent import Intent
 from ovnmesh.model.changes import Db, Plan
-from ovnmesh.model.finding import Finding
+from ovnmesh.model.finding import Code, Finding
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.reading import observe_interconnect
 from ovnmesh.ovsdb import schema
@@ -199,7 +199,7 @@ def _remotes(links: Links) -> tuple[str, str]:
 
 def _not_moved(host: str, why: str) -> Finding:
     return Finding(
-        "ic-not-moved",
+        Code.IC_NOT_MOVED,
         host,
         f"not moved to the interconnection databases at {host}: {why.rstrip('.')}; the previous "
         "ones stay in use",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ovnmesh.config import InterconnectConfig, recorded_config
 from ovnmesh.errors import Problem
 from ovnmesh.model.desired import Desired, Router, SiteRecord
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.prefixes import Prefix, from_address, from_network
 from ovnmesh.providers.base import ProviderState
 
@@ -113,14 +113,14 @@ def _input_findings(
     if state is None:
         if not unreadable:
             return ()
-        return (_finding("config-unreadable", "configuration", unreadable, joined),)
+        return (_finding(Code.CONFIG_UNREADABLE, "configuration", unreadable, joined),)
     if state.problems:
         return tuple(_problem(problem, joined) for problem in state.problems)
     if not joined:
         return ()  # never configured: nothing to say
     return (
         _finding(
-            "config-missing",
+            Code.CONFIG_MISSING,
             "configuration",
             "the configuration is gone; expected enable-ic: false in it to leave",
             joined,
@@ -129,7 +129,7 @@ def _input_findings(
 
 
 def _problem(problem: Problem, joined: bool) -> Finding:
-    return _finding("config-invalid", problem.where, str(problem), joined)
+    return _finding(Code.CONFIG_INVALID, problem.where, str(problem), joined)
 
 
 def _finding(code: str, subject: str, message: str, joined: bool) -> Finding:

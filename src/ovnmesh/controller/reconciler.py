@@ -24,7 +24,7 @@ from ovnmesh.controller.site_access import SiteAccess
 from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, ProviderPending, StalePlan
 from ovnmesh.model.changes import Db, Plan
 from ovnmesh.model.desired import SiteRecord, decode_record
-from ovnmesh.model.finding import Finding, Severity, with_advice
+from ovnmesh.model.finding import Code, Finding, Severity, with_advice
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.observed import Observed
@@ -147,13 +147,13 @@ class Reconciler:
             LOG.debug("rows changed under the plan, planning again")
             return 0.0
         except OvnmeshError as exc:
-            finding = Finding("pass-failed", type(exc).__name__, str(exc))
+            finding = Finding(Code.PASS_FAILED, type(exc).__name__, str(exc))
             report = self._failed(finding)
             delay = self._next_backoff()
         except Exception as exc:
             # The loop must survive its own mistakes: traffic does not depend on it, healing does.
             LOG.exception("site=%s: a pass failed unexpectedly", self._settings.nb)
-            finding = Finding("pass-failed", type(exc).__name__, str(exc))
+            finding = Finding(Code.PASS_FAILED, type(exc).__name__, str(exc))
             report = self._failed(finding)
             delay = self._next_backoff()
         else:
@@ -176,7 +176,7 @@ class Reconciler:
             return None, PassReport("connecting", ())
         if not self._site.live:
             lost = self._site.error or "a database of the site does not answer"
-            finding = Finding("site-unreachable", "NB, SB", f"{lost}; traffic is not affected")
+            finding = Finding(Code.SITE_UNREACHABLE, "NB, SB", f"{lost}; traffic is not affected")
             return None, PassReport("disconnected", (finding,))
         nb = self._site.northbound()
         record = decode_record(nb.external_ids.get(keys.SITE_RECORD, ""))
@@ -282,7 +282,7 @@ class Reconciler:
     ) -> tuple[float | None, PassReport]:
         reason = self._ic.reason
         finding = Finding(
-            "ic-unreachable",
+            Code.IC_UNREACHABLE,
             intent.ic_sb,
             "the interconnection databases cannot be reached"
             f"{': ' + reason if reason else ''}; expected `ovnmesh ic-db` (or "

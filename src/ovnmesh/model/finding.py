@@ -8,6 +8,73 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 
+class Code(enum.StrEnum):
+    """What a finding is about; stable, monitoring may match it (docs/troubleshooting.md)."""
+
+    #: Another site holds our address on a transit switch.
+    ADDRESS_MOVED = "address-moved"
+    #: Another site has the AZ name.
+    AZ_NAME_TAKEN = "az-name-taken"
+    #: Two sites have overlapping prefixes.
+    CIDR_CONFLICT = "cidr-conflict"
+    #: The configuration is wrong.
+    CONFIG_INVALID = "config-invalid"
+    #: The configuration is gone.
+    CONFIG_MISSING = "config-missing"
+    #: The configuration cannot be read.
+    CONFIG_UNREADABLE = "config-unreadable"
+    #: No controller runs for the site.
+    CONTROLLER_MISSING = "controller-missing"
+    #: An external network cannot be kept at home.
+    EXTERNAL_NETWORK_ADVERTISED = "external-network-advertised"
+    #: A gateway node lacks its mark.
+    GATEWAY_NOT_MARKED = "gateway-not-marked"
+    #: A node keeps its mark while the site leaves.
+    GATEWAY_STILL_MARKED = "gateway-still-marked"
+    #: A gateway node has no chassis.
+    GATEWAY_UNKNOWN = "gateway-unknown"
+    #: The interconnection databases are not those that the site joined.
+    IC_EMPTY = "ic-empty"
+    #: New interconnection databases are not taken into use.
+    IC_NOT_MOVED = "ic-not-moved"
+    #: The interconnection databases do not answer.
+    IC_UNREACHABLE = "ic-unreachable"
+    #: OVN denies more IPv6 than it was asked to.
+    IPV6_DENY_LIST = "ipv6-deny-list"
+    #: OVN may serve load balancers at the wrong gateway.
+    LOAD_BALANCER_GATEWAY = "load-balancer-gateway"
+    #: A manual route is too wide to be kept at home.
+    MANUAL_ROUTE_WIDE = "manual-route-wide"
+    #: Tunnels of the sites carry packets of different size.
+    MTU_DIFFERS = "mtu-differs"
+    #: NAT rules without a port to apply them at.
+    NAT_WITHOUT_EXTERNAL_PORT = "nat-without-external-port"
+    #: NAT rules that OVN does not apply.
+    NAT_WITHOUT_GATEWAY_PORT = "nat-without-gateway-port"
+    #: A transit port is bound to no gateway.
+    NO_ACTIVE_GATEWAY = "no-active-gateway"
+    #: A pass of the controller failed.
+    PASS_FAILED = "pass-failed"
+    #: The path between two gateways is dead.
+    PATH_DOWN = "path-down"
+    #: A router is disabled.
+    ROUTER_DISABLED = "router-disabled"
+    #: A router does not exist.
+    ROUTER_MISSING = "router-missing"
+    #: A router has no subnet that can be seen.
+    ROUTER_WITHOUT_SUBNET = "router-without-subnet"
+    #: No transit switch is left for a router.
+    ROUTER_WITHOUT_SWITCH = "router-without-switch"
+    #: A security group lets no traffic of other sites in.
+    SECURITY_GROUP_CLOSED = "security-group-closed"
+    #: A database of the site does not answer.
+    SITE_UNREACHABLE = "site-unreachable"
+    #: The recorded status cannot be read.
+    STATUS_UNREADABLE = "status-unreadable"
+    #: A transit switch has no subnet or no free address.
+    TRANSIT_SWITCH_UNUSABLE = "transit-switch-unusable"
+
+
 class Severity(enum.StrEnum):
     """How bad it is: errors make a site unhealthy, warnings do not."""
 
@@ -21,7 +88,7 @@ class Finding:
     """A finding.
 
     Attributes:
-        code: stable, kebab-case identifier that monitoring may match.
+        code: a `Code`; a record of a newer version may hold others.
         subject: what it is about: a node, a prefix, a transit switch.
         message: where, what was found, what was expected, what to do next.
         severity: see `Severity`.
@@ -36,7 +103,7 @@ class Finding:
         """As plain JSON data."""
         return {
             "severity": str(self.severity),
-            "code": self.code,
+            "code": str(self.code),
             "subject": self.subject,
             "message": self.message,
         }

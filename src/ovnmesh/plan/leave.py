@@ -7,7 +7,7 @@ marks of the gateway nodes. Must be explicit: a missing configuration never lead
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Batch, Db, Delete, Operation, Plan, merge
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.observed import Observed
 from ovnmesh.plan.rows.bfd import plan_bfd_removal
@@ -113,7 +113,7 @@ def _marked(observed: Observed) -> tuple[str, ...]:
 def _still_marked(nodes: tuple[str, ...]) -> tuple[Finding, ...]:
     return tuple(
         Finding(
-            "gateway-still-marked",
+            Code.GATEWAY_STILL_MARKED,
             node,
             f"node {node} is still marked as interconnection gateway; expected its ovnmesh agent "
             "to remove the mark. By hand: ovs-vsctl set Open_vSwitch . "

@@ -13,7 +13,7 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Batch, Db, MergeKeys, Operation, Plan
 from ovnmesh.model.denied import encode_denied
 from ovnmesh.model.desired import Desired, GatewayPolicy, encode_desired
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.gateway_state import encode_gateway_state
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.pending import Ages
@@ -55,7 +55,7 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
     blocker = _check_preconditions(desired, observed)
     if blocker is not None:
         # ovn-ic that finds no transit switches would delete the site's: it must not run then.
-        safe = bool(nb.transit_lrps()) and blocker.code != "ic-empty"
+        safe = bool(nb.transit_lrps()) and blocker.code != Code.IC_EMPTY
         return Plan(findings=(blocker,), run_ovn_ic=safe, refused=True)
     desired = resolve_gateways(desired, observed.sb)
     attachments = decide_attachments(desired, observed)
@@ -136,7 +136,7 @@ def _check_preconditions(desired: Desired, observed: Observed) -> Finding | None
         return decide_attachments(desired, observed).findings[0]
     if not ic.global_uuid:
         return Finding(
-            "ic-empty",
+            Code.IC_EMPTY,
             "IC_NB_Global",
             "the interconnection northbound database is not initialised; run `ovnmesh ic-db`, or "
             "`ovn-ic-nbctl init`.",
@@ -144,7 +144,7 @@ def _check_preconditions(desired: Desired, observed: Observed) -> Finding | None
     missing = sorted(set(nb.switches) - set(ic.transit_switches))
     if nb.transit_lrps() and missing and not ic.transit_switches:
         return Finding(
-            "ic-empty",
+            Code.IC_EMPTY,
             ", ".join(missing),
             f"the interconnection database lists no transit switch, but this site is connected to "
             f"{', '.join(missing)}: it is not the one the site joined. Kept as it is. Copy the old "
@@ -172,7 +172,7 @@ def _endpoints(
         if endpoint is None:
             findings.append(
                 Finding(
-                    "transit-switch-unusable",
+                    Code.TRANSIT_SWITCH_UNUSABLE,
                     name,
                     f'transit switch {name} has no usable subnet or no free address (found "'
                     f'{", ".join(ts.subnets)}"); expected external_ids:subnet with a CIDR, e.g. '
@@ -183,7 +183,7 @@ def _endpoints(
         if current is not None and current.addresses & taken[0]:
             findings.append(
                 Finding(
-                    "address-moved",
+                    Code.ADDRESS_MOVED,
                     name,
                     f"another site holds {', '.join(sorted(current.addresses & taken[0]))} on "
                     f"{name}; this site moves to {', '.join(endpoint.networks)}.",

@@ -6,7 +6,7 @@ Called by `views.site`. Pure. Must not format.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.observed import Observed
 
 
@@ -80,7 +80,7 @@ def check_paths(paths: Iterable[PathLine]) -> Iterable[Finding]:
             else "no traffic takes it now; as a reserve it does not count"
         )
         yield Finding(
-            "path-down",
+            Code.PATH_DOWN,
             f"{path.node} {path.peer}",
             f"the path from {path.node} to {where} is down: {consequence}. Expected tunnel "
             "packets to pass both ways (Geneve: UDP port 6081) and ovs-vswitchd to run at both "

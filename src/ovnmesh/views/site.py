@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.denied import Reasons, deny_list, recorded_reasons
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.interconnect import IcRoute, Interconnect
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.observed import Observed
@@ -110,7 +110,7 @@ def _read_status(nb: Northbound) -> tuple[str, tuple[Finding, ...]]:
     if not raw:
         return ("joining" if nb.transit_lrps() else "idle"), ()
     unreadable = Finding(
-        "status-unreadable",
+        Code.STATUS_UNREADABLE,
         keys.STATUS,
         "NB_Global.external_ids:ovnmesh-status cannot be read; did a newer controller write it?",
     )
@@ -262,7 +262,7 @@ def _live_findings(observed: Observed, gateways: tuple[GatewayLine, ...]) -> lis
             names = ", ".join(line.node for line in gateways) or "none"
             findings.append(
                 Finding(
-                    "no-active-gateway",
+                    Code.NO_ACTIVE_GATEWAY,
                     lrp.name,
                     f"{lrp.name} is bound to no gateway (gateway chassis: {names}); expected one "
                     "to be up. Check ovn-controller on those nodes.",

@@ -14,7 +14,7 @@ from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
 from ovnmesh.cli.site.status import NO_CONTROLLER, OutputForm, SitesFile
 from ovnmesh.errors import ConfigError, OvnmeshError, OvsdbUnavailable, ProviderError
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.prefixes import Prefix
 from ovnmesh.providers.openstack.checks import check_routers, check_security
 from ovnmesh.views.site import overview
@@ -66,11 +66,11 @@ def _judge(access: SiteAccess) -> list[Finding]:
             mesh = tuple(sorted({r.prefix for r in observed.ic.routes if r.az != az}))
             if session.ic_error:
                 said = f"{session.ic_error}; nothing is known of other sites"
-                findings.append(Finding("ic-unreachable", access.name, said))
+                findings.append(Finding(Code.IC_UNREACHABLE, access.name, said))
             if not session.has_controller():
                 findings.append(NO_CONTROLLER)
     except OvsdbUnavailable as error:
-        findings.append(Finding("site-unreachable", access.name, str(error)))
+        findings.append(Finding(Code.SITE_UNREACHABLE, access.name, str(error)))
     if access.openstack is not None:
         findings += _ask_cloud(access, mesh)
     # The controller and the API may have noticed the same.
@@ -105,13 +105,13 @@ def _ask_cloud(access: SiteAccess, mesh: tuple[Prefix, ...]) -> list[Finding]:
             api.close()
     except ConfigError as error:
         return [
-            Finding("config-invalid", problem.where, str(problem)) for problem in error.problems
+            Finding(Code.CONFIG_INVALID, problem.where, str(problem)) for problem in error.problems
         ]
     except (ProviderError, OvnmeshError) as error:
-        return [Finding("config-unreadable", str(path), str(error))]
+        return [Finding(Code.CONFIG_UNREADABLE, str(path), str(error))]
     problems = resolve(file, neutron).problems
     return [
-        *(Finding("config-invalid", problem.where, str(problem)) for problem in problems),
+        *(Finding(Code.CONFIG_INVALID, problem.where, str(problem)) for problem in problems),
         *check_routers(routers, neutron),
         *check_security(security, mesh, str(path)),
     ]

@@ -16,7 +16,7 @@ from ovnmesh.access.sites import SiteAccess, complete_site, interconnect_remotes
 from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
-from ovnmesh.model.finding import Finding
+from ovnmesh.model.finding import Code, Finding
 from ovnmesh.views.mesh import MeshOverview, mesh_overview
 from ovnmesh.views.site import PortLine, SiteOverview, overview, to_json
 
@@ -30,7 +30,7 @@ SiteName = Annotated[
 ]
 
 NO_CONTROLLER = Finding(
-    "controller-missing",
+    Code.CONTROLLER_MISSING,
     "controller",
     "no ovnmesh controller runs for this site: what is shown may be out of date, and nothing is "
     "kept in order. Traffic is not affected. Start `ovnmesh controller`.",
@@ -129,11 +129,11 @@ def _look(access: SiteAccess) -> SiteOverview:
             if seen.az and not session.has_controller():
                 seen = _with(seen, NO_CONTROLLER)
             if session.ic_error:
-                lost = Finding("ic-unreachable", "IC-NB, IC-SB", session.ic_error)
+                lost = Finding(Code.IC_UNREACHABLE, "IC-NB, IC-SB", session.ic_error)
                 return _with(seen, lost)
             return seen
     except OvnmeshError as exc:
-        finding = Finding("site-unreachable", access.name, str(exc))
+        finding = Finding(Code.SITE_UNREACHABLE, access.name, str(exc))
         return SiteOverview("", "unreachable", (), (), (), (finding,))
 
 

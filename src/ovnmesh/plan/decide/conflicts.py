@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.prefixes import Owned, Prefix, minimal, overlapping_pairs
 
@@ -146,7 +146,7 @@ def _describe(az: str, winner: Side, loser: Side, out: tuple[Prefix, ...]) -> Fi
         else f"{winner.owner.az} keeps it"
     )
     return Finding(
-        "cidr-conflict",
+        Code.CIDR_CONFLICT,
         str(loser.prefix),
         f"{loser.owner.az} has {loser.prefix}, which overlaps {winner.prefix} of "
         f"{winner.owner.az}; {effect}. Expected: every connected site has its own addresses. "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.northbound import LogicalRouter, Nat, RouterPort
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
@@ -113,7 +113,7 @@ def _undeniable(
 
 def _check_advertised(prefix: Prefix, what: str, why: str) -> Finding:
     return Finding(
-        "external-network-advertised",
+        Code.EXTERNAL_NETWORK_ADVERTISED,
         str(prefix),
         f"{prefix}, the {what}, is advertised to other sites: {why}. What they send there comes by "
         "way of this site and may find no way back. Expected: an external network that can be "
@@ -151,7 +151,7 @@ def _check_nat(
     if not ports:
         return (
             Finding(
-                "nat-without-external-port",
+                Code.NAT_WITHOUT_EXTERNAL_PORT,
                 _title(nats),
                 f"router {router.wish.name} has NAT rules ({_title(nats)}) and no gateway port to "
                 "an external network. OVN would apply them to the traffic with other sites, and "
@@ -172,7 +172,7 @@ def _check_nat(
     port = ports[0]
     return (
         Finding(
-            "nat-without-gateway-port",
+            Code.NAT_WITHOUT_GATEWAY_PORT,
             _title(lost),
             f"NAT rules for {_title(lost)} name no gateway port, and no gateway port of the router "
             "has that network: OVN does not apply them, because the router has several gateway "
@@ -206,7 +206,7 @@ def _check_load_balancers(
         return ()
     return (
         Finding(
-            "load-balancer-gateway",
+            Code.LOAD_BALANCER_GATEWAY,
             ports[0].name,
             f"router {router.wish.name} has load balancers, and its gateway ports are on different "
             "chassis: OVN 23.03 serves load balancers at one of them only, which may be the wrong "

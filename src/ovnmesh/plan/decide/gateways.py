@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.desired import Desired
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.gateway_state import GatewayState
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.pending import Ages, Waits
@@ -124,7 +124,7 @@ def _no_chassis(node: str, observed: Observed) -> Finding:
     known = sorted(c.hostname for c in observed.sb.chassis if not c.is_remote)
     if node == keys.ENABLE_AS_GATEWAY:
         return Finding(
-            "gateway-unknown",
+            Code.GATEWAY_UNKNOWN,
             node,
             f"no chassis has {node} in its ovn-cms-options; the site has "
             f"{', '.join(known) or 'none'}. Expected at least one; on a gateway node: ovs-vsctl "
@@ -132,7 +132,7 @@ def _no_chassis(node: str, observed: Observed) -> Finding:
             "are.",
         )
     return Finding(
-        "gateway-unknown",
+        Code.GATEWAY_UNKNOWN,
         node,
         f'gw-nodes: no chassis has the hostname or name "{node}"; the site has '
         f"{', '.join(known) or 'none'}. Expected a node that runs ovn-controller; correct "
@@ -142,7 +142,7 @@ def _no_chassis(node: str, observed: Observed) -> Finding:
 
 def _not_marked(node: str) -> Finding:
     return Finding(
-        "gateway-not-marked",
+        Code.GATEWAY_NOT_MARKED,
         node,
         f"gateway node {node} is not marked yet; expected external_ids:ovn-is-interconn=true in "
         "its Open_vSwitch database. Is the ovnmesh agent running there? By hand: "

@@ -7,7 +7,7 @@ touch learned routes.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
@@ -49,7 +49,7 @@ def split_manual(
     wide = {p for p in manual if any(p != other and p.contains(other) for other in inside)}
     findings = tuple(
         Finding(
-            "manual-route-wide",
+            Code.MANUAL_ROUTE_WIDE,
             str(prefix),
             f"the {manual[prefix]} to {prefix} covers prefixes that sites advertise by themselves, "
             "so ovn-ic advertises it too and other sites may send you their traffic. Expected: "

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ovnmesh.model.desired import Desired, Router
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.northbound import LogicalRouter
 from ovnmesh.model.observed import Observed
 
@@ -134,7 +134,7 @@ def _check(wish: Router, router: LogicalRouter | None, mine: Sequence[str]) -> F
     name = wish.label or wish.name
     if router is None:
         return Finding(
-            "router-missing",
+            Code.ROUTER_MISSING,
             name,
             f"the northbound database has no logical router {wish.name}; expected it to exist. "
             "What connected it is removed; its addresses stay claimed. Wait until the cloud's "
@@ -142,7 +142,7 @@ def _check(wish: Router, router: LogicalRouter | None, mine: Sequence[str]) -> F
         )
     if not router.enabled:
         return Finding(
-            "router-disabled",
+            Code.ROUTER_DISABLED,
             name,
             f"router {wish.name} is disabled, so it is disconnected from the transit switches "
             "(ovn-ic would add routes to it without end). Enable it again, or take it out of the "
@@ -152,7 +152,7 @@ def _check(wish: Router, router: LogicalRouter | None, mine: Sequence[str]) -> F
     if not mine:
         wanted = ", ".join(wish.transit_switches) or "one that no other router of this site has"
         return Finding(
-            "router-without-switch",
+            Code.ROUTER_WITHOUT_SWITCH,
             name,
             f"router {wish.name} has no transit switch; expected {wanted}: a transit switch "
             "serves one router of a site. Add one: ovnmesh transit-switch add NAME",

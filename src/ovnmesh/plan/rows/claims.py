@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Expect, MergeKeys, Operation
-from ovnmesh.model.finding import Finding
+from ovnmesh.model.finding import Code, Finding
 from ovnmesh.model.interconnect import Interconnect, TransitSwitch
 from ovnmesh.model.observed import Observed
 from ovnmesh.plan.decide.addressing import Endpoint
@@ -23,7 +23,7 @@ def check_az_name(az: str, observed: Observed) -> Finding | None:
         return None
     if owner is not None:
         return Finding(
-            "az-name-taken",
+            Code.AZ_NAME_TAKEN,
             az,
             f'az-name "{az}" is claimed by site {owner}{_gateways_of(az, ic)}; expected a name of '
             f"its own for every site. Choose another az-name; if that site is gone for good, "
@@ -39,7 +39,7 @@ def check_az_name(az: str, observed: Observed) -> Finding | None:
     if not strangers:
         return None
     return Finding(
-        "az-name-taken",
+        Code.AZ_NAME_TAKEN,
         az,
         f'az-name "{az}" is in use by a site that ovnmesh does not run{_gateways_of(az, ic)}; '
         "expected a name of its own for every site. Choose another az-name; if that site is "

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import MergeKeys, Operation
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.interconnect import TransitSwitch
 from ovnmesh.model.observed import Observed
 
@@ -92,7 +92,7 @@ def check_mtu(gateways: Iterable[str], observed: Observed) -> tuple[Finding, ...
 
 def _differ(subject: str, found: str) -> Finding:
     return Finding(
-        "mtu-differs",
+        Code.MTU_DIFFERS,
         subject,
         f"{found}; the least counts for all traffic between sites. Expected: the same underlay "
         "MTU on every gateway; raise the low one, or set gateway-mtu.",

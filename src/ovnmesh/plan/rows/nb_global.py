@@ -11,7 +11,7 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.model.capabilities import Capabilities
 from ovnmesh.model.changes import Operation, Update, merge
 from ovnmesh.model.denied import deny_list
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.prefixes import Prefix
 
@@ -41,7 +41,7 @@ def check_deny_list(denied: Iterable[Prefix], capabilities: Capabilities) -> tup
     shortest = min(prefix.length for prefix in wide)
     return (
         Finding(
-            "ipv6-deny-list",
+            Code.IPV6_DENY_LIST,
             str(wide[0]),
             f"OVN {'.'.join(map(str, capabilities.version))} blocks every IPv6 prefix of length "
             f"{shortest} or more while {wide[0]} is denied (fixed in OVN 23.03.3); other IPv6 "

@@ -6,7 +6,7 @@ Called by `ovnmesh diagnose`. Pure.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from ovnmesh.model.finding import Finding, Severity
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.prefixes import Prefix, minimal
 from ovnmesh.providers.openstack.neutron import Neutron, NeutronRouter
 from ovnmesh.providers.openstack.security import Security
@@ -24,7 +24,7 @@ def check_routers(routers: Iterable[NeutronRouter], neutron: Neutron) -> Iterato
     for router in routers:
         if not router.enabled:
             yield Finding(
-                "router-disabled",
+                Code.ROUTER_DISABLED,
                 router.title,
                 f"router {router.title} is disabled in Neutron: nothing passes it. Expected admin "
                 f"state up: openstack router set --enable {router.title}",
@@ -32,7 +32,7 @@ def check_routers(routers: Iterable[NeutronRouter], neutron: Neutron) -> Iterato
             )
         if not neutron.of_router(router):
             yield Finding(
-                "router-without-subnet",
+                Code.ROUTER_WITHOUT_SUBNET,
                 router.title,
                 f"router {router.title} is attached to no subnet: no VM can be reached, and none "
                 "can reach other sites. Attach one: openstack router add subnet "
@@ -72,7 +72,7 @@ def check_security(security: Security, mesh: Iterable[Prefix], site_file: str) -
         )
         title = ", ".join(names) or "no security group"
         yield Finding(
-            "security-group-closed",
+            Code.SECURITY_GROUP_CLOSED,
             title,
             f"{len(ports[groups])} ports ({_some(ports[groups])}) of security group {title} let "
             f"nothing in from {_some([str(prefix) for prefix in sorted(closed[groups])])}, which "
