@@ -24,6 +24,7 @@ DOCS = ROOT / "docs"
 
 #: Code of a page: a span, or a line that is indented by four. Fences are not used.
 CODE = re.compile(r"`([^`\n]+)`|^ {4,}(.*)$", re.MULTILINE)
+#: One space follows: a table that says who runs a site has more.
 CALL = re.compile(r"(?:^|[\s/(\"$])ovnmesh ((?:-|[a-z]).*)")
 #: Where the arguments of a command end in a shell.
 END = re.compile(r"[|;&>#)`]|\s{2,}|,|\s--\s|\s-{3,}")
