@@ -1,23 +1,15 @@
 """Interconnection databases as RAFT clusters of three on loopback addresses, made by hand."""
 
 import signal
-import socket
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 from ovnmesh.model.changes import Db
-from servers import SCHEMAS, wait_for
+from servers import SCHEMAS, free_port, wait_for
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 DATABASES = (Db.IC_NB, Db.IC_SB)
-
-
-def free_port() -> int:
-    """A TCP port that no loopback address uses now."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
 
 
 class IcCluster:

@@ -1,7 +1,10 @@
-"""Private ovsdb-servers with OVN's own schemas, and waiting on conditions."""
+"""Private ovsdb-servers with OVN's own schemas, free ports, and waiting on conditions."""
 
+import itertools
 import json
+import os
 import re
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -77,6 +80,23 @@ class Server:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+#: Below those that the kernel gives to clients (net.ipv4.ip_local_port_range, from 32768), which
+#: would take a free port before its server has begun. Processes side by side begin far apart.
+_PORTS = itertools.count(10_000 + os.getpid() * 613 % 20_000)
+
+
+def free_port() -> int:
+    """A TCP port that nobody uses on any address of this machine."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
+
+
 #: Waiting is limited for a machine that has its processors for itself; others get more time. What
 #: must be quick is measured where a test is about it.
 PATIENCE = 3
@@ -94,3 +114,22 @@ def wait_for(
             found = what() if callable(what) else what or condition
             raise AssertionError(f"not within {PATIENCE} x {timeout_s} s: {found}")
         time.sleep(poll_s)
+
+
+def wait_quiet(value: Callable[[], object], quiet_s: float = 1.0, timeout_s: float = 10.0) -> None:
+    """Until a value has stayed the same for a while: what others still had to do is done.
+
+    Args:
+        value: what is looked at; a count of what others do.
+        quiet_s: seconds without a change, longer than anything under way may take.
+        timeout_s: as for `wait_for`.
+    """
+    last, since = value(), time.monotonic()
+
+    def quiet() -> bool:
+        nonlocal last, since
+        if (now := value()) != last:
+            last, since = now, time.monotonic()
+        return time.monotonic() - since >= quiet_s
+
+    wait_for(quiet, timeout_s + quiet_s, lambda: f"no quiet: {last}", poll_s=0.05)

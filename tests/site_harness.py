@@ -14,7 +14,7 @@ from ovnmesh.model.report import PassReport
 from ovnmesh.providers.base import Provider
 from ovnmesh.providers.kubernetes import KubernetesProvider
 from ovnmesh.providers.manifests import ManifestsProvider
-from servers import wait_for
+from servers import wait_for, wait_quiet
 
 CONFIG = """\
 apiVersion: v1
@@ -53,6 +53,11 @@ class Ic:
         self.ports = {"nb": self.nb.listen(), "sb": self.sb.listen(), "hosts": "127.0.0.1"}
 
 
+def subnets(number: int) -> dict[str, str]:
+    """The subnets of a site by name, each with the address of its router."""
+    return {"ovn-default": f"10.{15 + number}.0.1/16", "join": f"100.{63 + number}.0.1/16"}
+
+
 class SiteUnderTest:
     """A Kube-OVN shaped site: databases, northd, chassis, a folder of manifests, a controller."""
 
@@ -82,8 +87,8 @@ class SiteUnderTest:
         )
         n = self.number
         self.nbctl("lr-add", "ovn-cluster")
-        self.subnet("ovn-default", f"10.{15 + n}.0.1/16")
-        self.subnet("join", f"100.{63 + n}.0.1/16")
+        for name, cidr in subnets(n).items():
+            self.subnet(name, cidr)
         for host, node in enumerate(("gw", "n1")):
             self.chassis(f"az{n}-{node}", 10 + host)
 
@@ -192,8 +197,26 @@ class SiteUnderTest:
     def transactions(self) -> int:
         return sum(report.transactions for report in self.reports)
 
+    def settle(self) -> None:
+        """Until the controllers have nothing left to do."""
+        wait_quiet(lambda: (len(self.reports), self.transactions()))
+
+    def passed(self) -> None:
+        """Until every controller has made a pass that began after now."""
+        for controller, _ in self.controllers:
+            for _ in range(2):  # the first may end a pass that had begun before
+                passes = len(self.reports)
+                controller.wake()
+                wait_for(lambda passes=passes: len(self.reports) > passes, 10, "a pass")
+
 
 def connected(one: SiteUnderTest, two: SiteUnderTest) -> None:
-    wait_for(lambda: "10.17.0.0/16" in one.routes() and "(learned)" in one.routes(), 10, "learned")
-    wait_for(lambda: "10.16.0.0/16" in two.routes(), 10, "learned")
+    """Until both have learned all that the other advertises, and say that they are joined."""
+
+    for site, other in ((one, two), (two, one)):
+        prefixes = [cidr.replace(".0.1/", ".0.0/") for cidr in subnets(other.number).values()]
+        wait_for(
+            lambda site=site, prefixes=prefixes: all(each in site.routes() for each in prefixes),
+            what=lambda site=site: f"learned: {site.routes()}",
+        )
     wait_for(lambda: one.state() == two.state() == "joined", 10, "joined")

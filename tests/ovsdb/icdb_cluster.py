@@ -7,10 +7,11 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from icdb_process import NB, SB, IcDb, alive, free_port, wait_until
+from icdb_process import NB, SB, IcDb, alive
 
 from ovnmesh.icdb.database.files import DATABASES
 from ovnmesh.icdb.database.raft_status import read_status
+from servers import free_port, wait_for
 
 PORTS = ("nb-port", "sb-port", "nb-raft-port", "sb-raft-port")
 
@@ -56,7 +57,7 @@ class Cluster:
         """Until these nodes are ready."""
         for i in numbers or (1, 2, 3):
             node = self.nodes[i]
-            wait_until(lambda n=node: n.ready.exists() or n.process.poll() is not None, timeout_s)
+            wait_for(lambda n=node: n.ready.exists() or n.process.poll() is not None, timeout_s)
             assert node.process.poll() is None, node.output()
             node.seen += node.servers()
 
@@ -70,7 +71,7 @@ class Cluster:
             node = self.nodes[i]
             node.process.kill()
             node.process.wait()
-            wait_until(lambda n=node: not any(alive(pid) for pid in n.seen))
+            wait_for(lambda n=node: not any(alive(pid) for pid in n.seen))
             node.ready.unlink(missing_ok=True)
 
     def end(self):
@@ -79,13 +80,13 @@ class Cluster:
                 node.process.kill()
                 node.process.wait()
         for node in self.nodes.values():
-            wait_until(lambda n=node: not any(alive(pid) for pid in n.seen))
+            wait_for(lambda n=node: not any(alive(pid) for pid in n.seen))
 
     def wipe(self, number):
         shutil.rmtree(self.nodes[number].data)
 
     def says(self, number, text, timeout_s=60):
-        wait_until(lambda: text in self.nodes[number].output(), timeout_s)
+        wait_for(lambda: text in self.nodes[number].output(), timeout_s)
 
     def status(self, number, db=DATABASES[0]):
         return read_status(self.nodes[number].run, db)
@@ -103,7 +104,7 @@ class Cluster:
                 for each in statuses
             )
 
-        wait_until(whole, 60)
+        wait_for(whole, 60)
 
     def heal(self):
         """Make it whole again, whatever a test that failed has left."""
@@ -123,7 +124,7 @@ class Cluster:
             found[:] = [i for i in self.nodes if self.is_leader(i, db)]
             return len(found) == 1
 
-        wait_until(one)
+        wait_for(one)
         return found[0]
 
     def is_leader(self, number, db):

@@ -3,14 +3,13 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ovnmesh.icdb.database.files import DATABASES
+from servers import free_port, wait_for
 
 NB = "OVN_IC_Northbound"
 SB = "OVN_IC_Southbound"
@@ -18,19 +17,6 @@ KUBE_OVN_NAMES = [
     *("TS_NAME", "TS_NUM", "TS_CIDR", "PROTOCOL", "LOCAL_IP"),
     *("NODE_IPS", "LEADER_IP", "ENABLE_SSL", "NOTIFY_SOCKET"),
 ]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_until(condition, timeout_s=30.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "timeout"
-        time.sleep(0.02)
 
 
 def alive(pid):
@@ -72,7 +58,7 @@ class IcDb:
 
     def start(self, *flags, **env):
         self.spawn(*flags, **env)
-        wait_until(lambda: self.ready.exists() or self.process.poll() is not None)
+        wait_for(lambda: self.ready.exists() or self.process.poll() is not None)
         assert self.process.poll() is None, self.output()
         self.seen += self.servers()
         return self

@@ -13,7 +13,7 @@ from ovnmesh.model.reading import observe_southbound
 from ovnmesh.model.report import NodeView
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.schema import southbound
-from servers import Server, wait_for
+from servers import Server, wait_for, wait_quiet
 
 
 def ovs_map(**pairs: str) -> list:
@@ -143,6 +143,7 @@ def test_nothing_is_written_twice(node: Node) -> None:
     node.bfd(**UP)
     node.gateways("gw")
     wait_for(lambda: node.state() is True)
+    wait_quiet(lambda: node.sb.file.stat().st_size)
     size = node.sb.file.stat().st_size
     for _ in range(3):
         looks = len(node.views)

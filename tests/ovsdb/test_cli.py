@@ -105,7 +105,7 @@ def test_leave_lets_the_controller_do_it(pair, run) -> None:
     done = run("leave", "az1", sites=pair)
     assert done.exit_code == 0, done.output
     assert 'enable-ic: "false"' in (one.manifests / "ovn-ic-config.yaml").read_text()
-    assert "10.16.0.0/16" not in two.routes()
+    wait_for(lambda: "10.16.0.0/16" not in two.routes(), what=two.routes)
     assert one.nbctl("get", "NB_Global", ".", "name").strip() == '""'
 
 

@@ -12,12 +12,13 @@ import subprocess
 
 import pytest
 from icdb_files import make_file, older_schema
-from icdb_process import NB, SB, IcDb, alive, wait_until
+from icdb_process import NB, SB, IcDb, alive
 
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.database.files import DATABASES, IC_NB
 from ovnmesh.icdb.serve import server
 from ovnmesh.icdb.settings import Folders, parse_settings
+from servers import wait_for
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def make(tmp_path):
         if one.process and one.process.poll() is None:
             one.process.kill()
             one.process.wait()
-        wait_until(lambda one=one: not any(alive(pid) for pid in one.seen))
+        wait_for(lambda one=one: not any(alive(pid) for pid in one.seen))
 
 
 def test_first_start(make):
@@ -270,7 +271,7 @@ def test_kill_9_leaves_no_server_and_a_restart_at_once_works(make):
     assert one.switches() == {"ts": "169.254.100.0/24"}
     one.process.kill()
     one.process.wait()
-    wait_until(lambda: not any(alive(pid) for pid in one.seen))
+    wait_for(lambda: not any(alive(pid) for pid in one.seen))
 
 
 @pytest.mark.parametrize("index", [0, 1])

@@ -8,9 +8,10 @@ import subprocess
 import pytest
 from icdb_cluster import Cluster, run
 from icdb_files import older_schema
-from icdb_process import NB, SB, wait_until
+from icdb_process import NB, SB
 
 from ovnmesh.icdb.database.files import DATABASES, IC_NB, IC_SB
+from servers import wait_for
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_newer_schema_is_taken_while_the_cluster_serves(cluster, tmp_path):
         return all(stored(number, db) == installed[db] for db in DATABASES)
 
     for i in (1, 2, 3):
-        wait_until(lambda i=i: upgraded(i))
+        wait_for(lambda i=i: upgraded(i))
         assert cluster.rows(i, NB, "Transit_Switch") == before
     copies = [copy for i in (1, 2, 3) for copy in cluster.nodes[i].data.glob("*.backup0.9.0-*")]
     assert sorted(copy.name[:12] for copy in copies) == ["ovn_ic_nb_db", "ovn_ic_sb_db"]

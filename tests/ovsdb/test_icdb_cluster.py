@@ -12,10 +12,11 @@ import time
 
 import pytest
 from icdb_cluster import Cluster, run
-from icdb_process import NB, SB, alive, wait_until
+from icdb_process import NB, SB, alive
 
 from ovnmesh.icdb.database.files import DATABASES, IC_NB, IC_SB
 from ovnmesh.icdb.database.raft_status import call, control_socket
+from servers import wait_for
 
 SWITCH = {"ts": "169.254.100.0/24"}
 
@@ -77,7 +78,7 @@ def test_first_start_in_any_order_founds_one_cluster(cluster):
     datapath = {"transit_switch": "ts", "tunnel_key": 16711681}
     cluster.write(2, SB, {"op": "insert", "table": "Datapath_Binding", "row": datapath})
     cluster.write(3, SB, *zone("az1", 1))
-    wait_until(lambda: cluster.rows(1, SB, "Port_Binding") == cluster.rows(3, SB, "Port_Binding"))
+    wait_for(lambda: cluster.rows(1, SB, "Port_Binding") == cluster.rows(3, SB, "Port_Binding"))
     assert len(cluster.rows(1, SB, "Port_Binding")) == 1
 
 
@@ -98,7 +99,7 @@ def test_new_leader_in_time_and_the_old_one_returns(cluster):
     left = [i for i in (1, 2, 3) if i != lost]
     os.kill(cluster.nodes[lost].servers()[0], signal.SIGKILL)
     started = time.monotonic()
-    wait_until(lambda: any(cluster.is_leader(i, IC_NB) for i in left))
+    wait_for(lambda: any(cluster.is_leader(i, IC_NB) for i in left))
     # The election timer is 500 ms; a split vote repeats it.
     assert time.monotonic() - started < 5
     cluster.write(left[0], NB, {"op": "select", "table": "Transit_Switch", "where": []})
@@ -108,10 +109,10 @@ def test_new_leader_in_time_and_the_old_one_returns(cluster):
 
 def test_without_a_majority_it_is_not_ready_and_then_is_again(cluster):
     cluster.kill(2, 3)
-    wait_until(lambda: not cluster.nodes[1].ready.exists())
+    wait_for(lambda: not cluster.nodes[1].ready.exists())
     assert "has no leader: nothing can be written" in cluster.nodes[1].output()
     cluster.spawn(2)
-    wait_until(cluster.nodes[1].ready.exists)
+    wait_for(cluster.nodes[1].ready.exists)
     cluster.wait(2)
     cluster.start(3)
     cluster.wait_whole(1)
@@ -188,7 +189,7 @@ def test_removal_that_would_cost_the_majority_or_the_leader_is_refused(cluster):
     code, _, text = run("member", "remove", "127.0.0.99", "--run-dir", run_dir)
     assert code == 2
     cluster.kill(*[i for i in (1, 2, 3) if i != leader][:1])
-    wait_until(lambda: not all(m.connected for m in cluster.status(leader).members))
+    wait_for(lambda: not all(m.connected for m in cluster.status(leader).members))
     alive_one = next(
         i for i in (1, 2, 3) if i != leader and cluster.nodes[i].process.poll() is None
     )
@@ -206,12 +207,12 @@ def test_lost_member_is_removed_and_replaced(cluster):
     lost = next(i for i in (3, 2, 1) if i not in (leader, cluster.leader(IC_SB)))
     asked = next(i for i in (1, 2, 3) if i not in (leader, lost))
     cluster.kill(lost)
-    wait_until(lambda: not all(m.connected for m in cluster.status(asked).members))
+    wait_for(lambda: not all(m.connected for m in cluster.status(asked).members))
     words = ("member", "remove", cluster.addresses[lost - 1], "--run-dir", cluster.nodes[asked].run)
     code, _, text = run(*words)
     assert code == 0, text
     for db in DATABASES:
-        wait_until(lambda db=db: len(cluster.members(leader, db)) == 2)
+        wait_for(lambda db=db: len(cluster.members(leader, db)) == 2)
     # The old server comes back, and is told.
     cluster.spawn(lost)
     cluster.says(lost, "was removed from the cluster (member remove) while it was away")

@@ -10,7 +10,7 @@ from deploy_manifests import Rule, rules
 
 from fake_kubernetes import FakeKubernetes
 from ovnmesh.providers.kubernetes import KubernetesProvider
-from servers import wait_for
+from servers import wait_for, wait_quiet
 from site_harness import CONFIG, SiteUnderTest, connected
 
 LABEL = "ovn.kubernetes.io/ic-gw"
@@ -112,6 +112,10 @@ def joined(clusters) -> tuple[Cluster, Cluster]:
     one, two = clusters
     connected(one.site, two.site)
     wait_for(lambda: one.condition("Ready") == two.condition("Ready") == "True", 10, "ready")
+    # What is written one after the other, label, condition and Event, is all there.
+    for cluster in clusters:
+        wait_for(lambda c=cluster: "Joined" in c.reasons(), 10, "told")
+        wait_for(lambda c=cluster: c.label(f"az{c.site.number}-gw") == "true", 10, "labelled")
     return one, two
 
 
@@ -128,7 +132,6 @@ def test_apply_of_the_config_map_connects_and_tells(joined) -> None:
     wait_for(lambda: one.status()["routes"]["remote"] == 2, 5, "routes told")
     assert one.label("az1-gw") == "true"
     assert one.label("az1-n1") is None
-    wait_for(lambda: "Joined" in one.reasons(), 5, "event")
     about = one.api.events()[0]["involvedObject"]
     assert (about["kind"], about["name"]) == ("ConfigMap", "ovn-ic-config")
 
@@ -151,12 +154,10 @@ def test_objects_of_users_carry_no_mark_of_ours(joined) -> None:
 def test_a_healthy_site_writes_nothing_to_the_api(joined) -> None:
     one, _ = joined
     wait_for(lambda: one.status()["routes"] == {"advertised": 2, "remote": 2}, 5, "settled")
-    time.sleep(1.0)
+    one.site.settle()
+    wait_quiet(lambda: len(one.api.store.calls))
     calls = len(one.api.store.calls)
-    passes = len(one.site.reports)
-    for controller, _thread in one.site.controllers:
-        controller.wake()
-    wait_for(lambda: len(one.site.reports) > passes, 5, "a pass")
+    one.site.passed()
     time.sleep(1.0)
     assert one.api.store.calls[calls:] == []
 
@@ -180,9 +181,10 @@ def test_an_unknown_gateway_is_told_once(joined) -> None:
     one, _ = joined
     one.configure(gw="az1-gw,nowhere")
     wait_for(lambda: "ConfigInvalid" in one.reasons(), 5, "event")
-    for controller, _thread in one.site.controllers:
-        controller.wake()
+    one.site.passed()
     one.configure(gw="az1-gw,nowhere", auto="true")
+    one.site.passed()
+    wait_quiet(lambda: len(one.api.store.calls))
     event = next(e for e in one.api.events() if e["reason"] == "ConfigInvalid")
     assert "nowhere" in event["message"]
     assert event["count"] == 1
@@ -275,6 +277,7 @@ def test_the_standby_is_silent_and_takes_over(joined) -> None:
     one, _ = joined
     one.control()
     wait_for(lambda: any(r.state == "standby" for r in one.site.reports), 10, "standby")
+    wait_quiet(lambda: len(one.api.store.calls))
     events = copy.deepcopy(one.api.events())
     acting, thread = one.site.controllers.pop(0)
     acting.stop()
@@ -300,7 +303,7 @@ def test_without_the_crd_everything_else_works(clusters) -> None:
         cluster.site.mark(f"az{cluster.site.number}-gw")
     connected(one.site, two.site)
     wait_for(lambda: "Joined" in one.reasons(), 10, "event")
-    assert one.label("az1-gw") == "true"
+    wait_for(lambda: one.label("az1-gw") == "true", 10, "labelled")
 
 
 def test_the_cluster_role_permits_what_was_asked_and_nothing_else(joined) -> None:

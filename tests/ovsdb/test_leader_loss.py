@@ -11,8 +11,10 @@ from ovnmesh.ovsdb.members import Members
 from servers import wait_for
 from site_harness import SiteUnderTest, connected
 
-#: Seconds from the end of the election until a change has propagated; ovn-ic alone takes 15.
-AFTER_ELECTION_S = 2.5
+#: Seconds from the end of the election until a change has propagated. It takes 0.1 to 0.6 s, and
+#: 1.5 s where five others want each processor; ovn-ic alone takes 15 s, a client that waits for a
+#: probe 10 s. tests/lab/test_leader.py holds the narrow limit.
+AFTER_ELECTION_S = 5.0
 #: Seconds that an election may take: two rounds of an election timer of 1 s, doubled at random
 #: (lib/raft.c of OVS, raft_reset_election_timer).
 ELECTION_S = 4.0
@@ -128,7 +130,7 @@ def test_leader_ended_in_an_orderly_way(pair, ic) -> None:
     settled(one, two)
     for db in DATABASES:
         ic.end(db, ic.leader(db))
-    assert propagation_s(one, two, 150) < AFTER_ELECTION_S + 0.5
+    assert propagation_s(one, two, 150) < AFTER_ELECTION_S
 
 
 def test_first_address_of_the_list_is_dead_at_the_start(sites, ic) -> None:
@@ -194,7 +196,7 @@ def test_a_member_says_when_it_leads_answers_and_falls_silent(ic) -> None:
         ic.kill(Db.IC_SB, host)
         killed = time.monotonic()
         wait_for(lambda: leads() == [], 10, "its claim ends with its connection")
-        assert time.monotonic() - killed < 1.0
+        assert time.monotonic() - killed < 3.0  # no probe has noticed: the first comes after 5 s
         assert len(changes) > before
         wait_for(lambda: len(leads()) == 1, ELECTION_S)
         assert leads() == [ic.remote(Db.IC_SB, [ic.leader(Db.IC_SB)])]

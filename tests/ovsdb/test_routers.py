@@ -109,6 +109,7 @@ def cloud(sites) -> OpenStack:
 
 
 def test_router_joins_under_the_documents_names(cloud) -> None:
+    cloud.site.settle()
     assert cloud.site.codes() == [], "a stranger's route is no conflict of ours"
     show = cloud.site.nbctl("show", ROUTER0.name)
     assert "port lrp-router0-ts" in show

@@ -9,6 +9,7 @@ from provider_contract import CONFIG, ClusterContract, config_with, node, subnet
 from fake_kubernetes import FakeKubernetes
 from ovnmesh.errors import ProviderError
 from ovnmesh.providers.kubernetes import KubernetesProvider
+from servers import wait_for, wait_quiet
 
 
 class ApiHarness:
@@ -43,19 +44,12 @@ class TestContract(ClusterContract):
             harness.api.close()
 
 
-def wait_until(condition, timeout_s=8.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "not so in time"
-        time.sleep(0.02)
-
-
 def test_watching_asks_for_nothing_while_nothing_changes(harness):
     harness.put(CONFIG)
     harness.put(node("n1", "10.0.0.1"))
     with watching(harness.provider, QUIET_S):
         harness.provider.read()
-        time.sleep(0.5)
+        wait_quiet(lambda: len(harness.api.store.calls))
         asked = len(harness.api.store.calls)
         harness.provider.read()
         time.sleep(1.0)
@@ -66,7 +60,7 @@ def test_a_change_is_read_without_a_request(harness):
     harness.put(CONFIG)
     with watching(harness.provider, QUIET_S) as watcher:
         harness.provider.read()
-        time.sleep(0.5)
+        wait_quiet(lambda: (watcher.calls, len(harness.api.store.calls)))
         watcher.settle()
         asked = len(harness.api.store.calls)
         harness.put(subnet("s1", "10.16.0.0/16"))
@@ -79,6 +73,8 @@ def test_what_changes_elsewhere_in_an_object_is_no_change(harness):
     harness.put(node("n1", "10.0.0.1"))
     with watching(harness.provider, QUIET_S) as watcher:
         harness.provider.read()
+        wait_quiet(lambda: (watcher.calls, len(harness.api.store.calls)))
+        watcher.settle()
         heartbeat = node("n1", "10.0.0.1")
         heartbeat["status"]["conditions"] = [{"type": "Ready", "lastHeartbeatTime": "now"}]
         harness.put(heartbeat)
@@ -94,7 +90,7 @@ def test_an_object_deleted_while_the_watch_had_expired_is_gone(harness):
         harness.api.vanish(gone)
         harness.api.forget()
         assert watcher.wait_for(1)
-        wait_until(lambda: [s.name for s in harness.provider.read().subnets] == ["kept"])
+        wait_for(lambda: [s.name for s in harness.provider.read().subnets] == ["kept"])
 
 
 def test_the_last_object_deleted_while_the_api_was_away_is_gone(harness):
@@ -159,7 +155,7 @@ def wait_for_state(harness, condition):
         except ProviderError:
             return False
 
-    wait_until(holds, 15)
+    wait_for(holds, 15)
 
 
 def test_a_denied_list_is_an_error_that_names_the_rules(harness):
@@ -176,20 +172,20 @@ def test_a_denied_watch_heals_by_itself(harness):
         harness.api.store.refuse.clear()
         wait_for_state(harness, lambda state: state.config_present)
         harness.put(config_with(az_name="az9"))
-        wait_until(lambda: harness.provider.read().config.az_name == "az9")
+        wait_for(lambda: harness.provider.read().config.az_name == "az9")
 
 
 def test_one_denied_kind_is_told_until_it_is_granted_and_not_again_and_again(harness, caplog):
     harness.put(CONFIG)
     harness.api.store.refuse["watch", "subnets"] = 403
     with watching(harness.provider, QUIET_S):
-        wait_until(lambda: denied(harness.provider))
+        wait_for(lambda: denied(harness.provider))
         time.sleep(6)  # kopf has given up and begun anew by now
         assert denied(harness.provider)
         told = [r for r in caplog.records if "watch subnets" in r.message and "trying" in r.message]
         assert len(told) == 1
         harness.api.store.refuse.clear()
-        wait_until(lambda: not denied(harness.provider), 15)
+        wait_for(lambda: not denied(harness.provider), 15)
 
 
 def denied(provider):

@@ -346,7 +346,7 @@ def test_watch_notices_kubelets_way_of_updating(folder):
         assert provider.read().config.az_name == "az1"
         (site / "..tmp").symlink_to("..2")
         (site / "..tmp").rename(site / "..data")
-        assert watcher.wait_for(1, timeout_s=1)
+        assert watcher.wait_for(1)
         assert provider.read().config.az_name == "az2"
 
 
@@ -354,11 +354,15 @@ def test_watch_notices_a_save_in_place_soon_and_once(folder):
     path = folder / "c.yaml"
     path.write_text("a")
     with watching(ManifestsProvider(folder)) as watcher:
-        begin = time.monotonic()
-        path.write_text("b")
-        assert watcher.wait_for(1)
-        assert time.monotonic() - begin < 0.5
-        assert not watcher.wait_for(2, timeout_s=0.1)
+        took_s = []
+        for count in (1, 2, 3):
+            begin = time.monotonic()
+            path.write_text(f"b{count}")
+            assert watcher.wait_for(count)
+            took_s.append(time.monotonic() - begin)
+            assert not watcher.wait_for(count + 1, timeout_s=0.1)
+        # The least counts: what the machine adds to one attempt says nothing of the watch.
+        assert min(took_s) < 0.5, took_s
 
 
 def test_watch_waits_for_a_folder_that_is_not_there_yet(folder):
@@ -378,7 +382,7 @@ def test_watch_notices_that_another_folder_took_the_place(folder):
         assert watcher.wait_for(1)
         watcher.settle(0.2)
         (site / "c.yaml").write_text("x")
-        assert watcher.wait_for(1, timeout_s=1)
+        assert watcher.wait_for(1)
 
 
 def test_disabled_config(folder):

@@ -76,7 +76,7 @@ def one_reading_at_start(cloud, monkeypatch):
     """
 
     def watch(folder, on_change, stop):
-        wait_until(lambda: stop.is_set() or not isinstance(cloud.provider._last, ProviderPending))
+        wait_for(lambda: stop.is_set() or not isinstance(cloud.provider._last, ProviderPending))
         folders.watch_folder(folder, on_change, stop)
 
     monkeypatch.setattr(provider, "watch_folder", watch)
@@ -95,13 +95,6 @@ class TestOpenStackContract(ProviderContract):
 
     def as_read(self, harness, *subnets):
         return harness.as_read(*subnets)
-
-
-def wait_until(condition, timeout_s=8.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "not so in time"
-        time.sleep(0.01)
 
 
 def external(cloud, *cidrs):
@@ -244,7 +237,7 @@ def test_reading_never_waits_for_the_api(cloud):
     stop = threading.Event()
     thread = threading.Thread(target=watch.watch, args=(lambda: None, stop))
     thread.start()
-    wait_until(lambda: cloud.api.calls)
+    wait_for(lambda: cloud.api.calls)
     with pytest.raises(ProviderPending, match="is being read"):
         watch.read()
     stop.set()
@@ -302,10 +295,10 @@ def test_an_outage_is_told_once_and_ends_by_itself(cloud, caplog, monkeypatch):
             cloud.provider.read()
         assert watcher.calls == 1
         cloud.bring_back()
-        wait_until(lambda: len(cloud.api.calls) > asked)
+        wait_for(lambda: len(cloud.api.calls) > asked)
         assert watcher.wait_for(2)
         # On its way back it may fail for other reasons than before.
-        wait_until(lambda: can_read(cloud.provider))
+        wait_for(lambda: can_read(cloud.provider))
         assert cloud.provider.read().problems == ()
     told = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert len(told) == 1
