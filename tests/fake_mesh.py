@@ -304,7 +304,7 @@ class Site:
 
     def leave(self) -> Plan:
         for _ in range(8):
-            plan = plan_leave(self.observed, patience_over=False)
+            plan = plan_leave(self.observed, {})
             if not plan.batches and not plan.findings:
                 return plan
             self.apply(plan)

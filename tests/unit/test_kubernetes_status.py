@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.report import PassReport, SiteView
+from ovnmesh.model.report import PassReport, SiteState, SiteView
 from ovnmesh.providers.kubernetes.events import About, find_news, make_event
 from ovnmesh.providers.kubernetes.status import Reading, make_status, same_status
 
 VIEW = SiteView("az1", ("n1", "n2"), ("n1",), ("az2", "az3"), 2, 4)
-JOINED = PassReport("joined", (), view=VIEW, acting=True)
+JOINED = PassReport(SiteState.JOINED, (), view=VIEW, acting=True)
 T0, T1 = "2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z"
 CONFLICT = Finding("cidr-conflict", "10.16.0.0/16", "10.16.0.0/16 of az2 overlaps ours of az1")
 
@@ -68,7 +68,7 @@ def test_changes_under_way_are_progressing(state):
 
 
 def test_what_could_not_be_seen_is_kept():
-    lost = status(PassReport("disconnected", (), acting=True), status())
+    lost = status(PassReport(SiteState.DISCONNECTED, (), acting=True), status())
     assert (lost["activeGateway"], lost["peers"]) == ("n1", ["az2", "az3"])
     assert conditions(lost)["Ready"] == ("False", "Disconnected")
 
@@ -80,10 +80,10 @@ def test_many_findings_are_cut_to_what_the_schema_allows():
 
 def test_joining_leaving_and_coming_back_are_news():
     joined = status()
-    idle = status(PassReport("idle", (), view=SiteView()), joined)
+    idle = status(PassReport(SiteState.IDLE, (), view=SiteView()), joined)
     assert reasons({}, joined) == ["Joined"]
     assert reasons(joined, idle) == ["Left"]
-    lost = status(PassReport("disconnected", (), acting=True), joined)
+    lost = status(PassReport(SiteState.DISCONNECTED, (), acting=True), joined)
     assert reasons(lost, joined) == ["Recovered"]
     assert reasons(joined, joined) == []
 

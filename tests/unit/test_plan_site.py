@@ -9,7 +9,7 @@ from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Db, Delete, Insert, Update
 from ovnmesh.model.prefixes import parse_prefix
-from ovnmesh.plan.leave import plan_forget, plan_leave
+from ovnmesh.plan.leave import UNMARKED, UNMARKED_S, plan_forget, plan_leave
 from ovnmesh.plan.site import plan_site
 
 
@@ -292,7 +292,7 @@ def test_transit_switch_deleted_before_the_tunnel_key_came(site: Site) -> None:
     gone = replace(observed, nb=replace(observed.nb, switches={}))
     gone = replace(gone, ic=replace(gone.ic, transit_switches={}))
     assert plan_site(wish(), gone).waiting == ()
-    assert plan_leave(gone, patience_over=True).batches
+    assert plan_leave(gone, {UNMARKED: UNMARKED_S}).batches
 
 
 def test_rename_changes_rows_in_place_with_ovn_ic_paused(site: Site) -> None:

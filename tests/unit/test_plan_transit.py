@@ -12,7 +12,7 @@ from ovnmesh.icdb.settings import parse_switch
 from ovnmesh.model.changes import Db, Plan
 from ovnmesh.model.northbound import RouterPort
 from ovnmesh.plan.decide.stages import REMOVE, SERVE, SETTLE_S, is_parked, parking_network
-from ovnmesh.plan.leave import plan_leave
+from ovnmesh.plan.leave import UNMARKED, UNMARKED_S, plan_leave
 from ovnmesh.plan.site import plan_site
 from ovnmesh.views.transit import members, without_other
 
@@ -186,7 +186,7 @@ def test_parked_port_takes_over_when_nothing_else_serves(site: Site) -> None:
 def test_leaving_from_a_parked_port_leaves_nothing(site: Site) -> None:
     warming(site)
     site.leave()
-    assert plan_leave(site.observed, patience_over=True).batches == ()
+    assert plan_leave(site.observed, {UNMARKED: UNMARKED_S}).batches == ()
     assert "az1-ts1" not in {port.name for port in site.observed.nb.router_ports}
     assert not site.observed.ic.transit_switches["ts1"].claims
 

@@ -6,8 +6,6 @@ leaves the previous ones in use. Must not write rows.
 """
 
 import logging
-import math
-import time
 from collections.abc import Callable
 
 from ovnmesh.controller.intent import Intent
@@ -29,10 +27,12 @@ class IcAccess:
 
     Args:
         wake: called from threads when something changed.
+        clock: seconds that only grow; that of `time.monotonic`, which members are told by too.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], clock: Callable[[], float]) -> None:
         self._wake = wake
+        self._clock = clock
         self._current: Links | None = None
         self._next: Links | None = None
         self._members: Members | None = None
@@ -89,28 +89,31 @@ class IcAccess:
         if self._current is None or not self._current.ready or self._current.live:
             self._lost_at = None
         elif self._lost_at is None:
-            self._lost_at = time.monotonic()
+            self._lost_at = self._clock()
         for database, leader in zip(self.databases or (), self.members.leaders, strict=False):
             if leader is None:
                 continue
             # Not again and again at once: a member that leads may refuse for a moment.
             sent, at = self._followed.get(database.db, (None, 0.0))
-            if leader == sent and time.monotonic() < at + FOLLOW_AGAIN_S:
+            if leader == sent and self._clock() < at + FOLLOW_AGAIN_S:
                 continue
             if database.follow(leader.remote):
-                self._followed[database.db] = (leader, time.monotonic())
+                self._followed[database.db] = (leader, self._clock())
 
     @property
-    def follow_again_s(self) -> float:
-        """Seconds after which `follow_leaders` should be called again while they do not answer."""
-        return FOLLOW_AGAIN_S if None not in self.members.leaders else math.inf
+    def follow_again_s(self) -> float | None:
+        """Seconds after which `follow_leaders` should be called again while they do not answer.
+
+        None while nobody leads: the end of an election is heard.
+        """
+        return FOLLOW_AGAIN_S if None not in self.members.leaders else None
 
     def election_s(self) -> float:
         """Seconds for which silence may still be an election; 0 if it is none."""
         members = self.members
         if self._lost_at is None or max(len(members.nb), len(members.sb)) < 2:
             return 0.0
-        return max(0.0, self._lost_at + ELECTION_S - time.monotonic())
+        return max(0.0, self._lost_at + ELECTION_S - self._clock())
 
     def open(self, intent: Intent) -> None:
         """Start connecting to what the configuration names."""

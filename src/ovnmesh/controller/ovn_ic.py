@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ovnmesh.errors import ProcessError
 from ovnmesh.host.connections import tcp_peers
+from ovnmesh.model.backoff import Backoff
 from ovnmesh.ovsdb import leadership
 from ovnmesh.ovsdb.leadership import Decision, IcMembers
 from ovnmesh.ovsdb.remotes import endpoint_of
@@ -46,18 +47,23 @@ class OvnIc:
     Args:
         run_dir: where its control socket, pid file and log go; must exist.
         on_exit: called from a thread when the process ends by itself.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, run_dir: Path, on_exit: Callable[[], None]) -> None:
+    def __init__(
+        self, run_dir: Path, on_exit: Callable[[], None], clock: Callable[[], float]
+    ) -> None:
         self._run_dir = run_dir
         self._on_exit = on_exit
+        self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._arguments: OvnIcArguments | None = None
         self._started_at = 0.0
-        self._backoff_s = 0.0
+        self._deaths = Backoff(FIRST_BACKOFF_S, LAST_BACKOFF_S)
         self._not_before = 0.0
         #: How long a process just started is given to find the leaders.
-        self._patience_s = leadership.FIRST_PATIENCE_S
+        self._searches = Backoff(leadership.FIRST_PATIENCE_S, leadership.LAST_PATIENCE_S)
+        self._patience_s = self._searches.failed()
         #: Process and leaders that were seen connected to each other: no need to look again.
         self._settled: object = None
         self.restarts = 0
@@ -92,9 +98,8 @@ class OvnIc:
                 return decision.look_again_s
             names = ", ".join(leader.remote for leader in members.leaders if leader is not None)
             LOG.info("ovn-ic: has not found the leaders %s, restarting", names)
-            patience_s = min(2 * self._patience_s, leadership.LAST_PATIENCE_S)
-            self.stop()
-            self._patience_s = patience_s
+            self._end()
+            self._patience_s = self._searches.failed()
         elif self.running:
             LOG.info("ovn-ic: databases changed, restarting")
             self.stop()
@@ -116,20 +121,28 @@ class OvnIc:
             if endpoint is None or endpoint in peers:  # a socket file is not looked into
                 found.append(member.remote)
         decision = leadership.decide(
-            time.monotonic(), leaders, found, self._started_at, self._patience_s
+            self._clock(), leaders, found, self._started_at, self._patience_s
         )
         if decision == Decision():
             self._settled = (pid, leaders)
-            self._patience_s = leadership.FIRST_PATIENCE_S
+            self._search_anew()
         return decision
+
+    def _search_anew(self) -> None:
+        """The next search for the leaders is a first one."""
+        self._searches.succeeded()
+        self._patience_s = self._searches.failed()
 
     def stop(self) -> None:
         """Stop it and wait until it is gone."""
+        self._search_anew()
+        self._end()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         self._arguments = None
-        self._backoff_s = 0.0
+        self._deaths.succeeded()
         self._not_before = 0.0
-        self._patience_s = leadership.FIRST_PATIENCE_S
         if process is None or process.poll() is not None:
             return
         process.terminate()
@@ -144,21 +157,18 @@ class OvnIc:
         """Seconds still to wait after an unexpected death; 0 if it may start now."""
         if self._process is None:
             return 0.0
-        now = time.monotonic()
+        now = self._clock()
         code, self._process = self._process.poll(), None
         lived_s = now - self._started_at
-        self._backoff_s = (
-            FIRST_BACKOFF_S
-            if lived_s > STABLE_S or not self._backoff_s
-            else min(2 * self._backoff_s, LAST_BACKOFF_S)
-        )
-        self._not_before = self._started_at + self._backoff_s
+        if lived_s > STABLE_S:
+            self._deaths.succeeded()
+        self._not_before = self._started_at + self._deaths.failed()
         self.restarts += 1
         LOG.warning("ovn-ic: died with status %s after %.1f s", code, lived_s)
         return max(0.0, self._not_before - now)
 
     def _start(self, arguments: OvnIcArguments, members: IcMembers) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if now < self._not_before:
             time.sleep(self._not_before - now)
         in_vain = self._patience_s > 2 * leadership.FIRST_PATIENCE_S
@@ -193,7 +203,7 @@ class OvnIc:
             ) from exc
         self._process = process
         self._arguments = arguments
-        self._started_at = time.monotonic()
+        self._started_at = self._clock()
         LOG.info("ovn-ic: started, pid %s, ic_sb=%s", process.pid, used.ic_sb)
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
 

@@ -4,7 +4,7 @@ Called by the reconciler around every plan: plans are pure and know no clock. Mo
 that setting the clock does not matter; a controller that starts anew waits again. Must not decide.
 """
 
-import time
+from collections.abc import Callable
 
 from ovnmesh.model.pending import Ages, Condition, Waits
 
@@ -13,14 +13,19 @@ LEAST_S = 0.01
 
 
 class Patience:
-    """First sight of each condition that a plan has reported as pending."""
+    """First sight of each condition that a plan has reported as pending.
 
-    def __init__(self) -> None:
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._since: dict[Condition, float] = {}
 
     def ages(self) -> Ages:
         """Seconds for which each condition has held."""
-        now = time.monotonic()
+        now = self._clock()
         return {each: now - since for each, since in self._since.items()}
 
     def note(self, pending: Waits) -> float | None:
@@ -32,7 +37,7 @@ class Patience:
         Returns:
             Seconds until the first is due, or None if there is none.
         """
-        now = time.monotonic()
+        now = self._clock()
         self._since = {each: self._since.get(each, now) for each in pending}
         left = [wait_s - (now - self._since[each]) for each, wait_s in pending.items()]
         # One that has become due since the plan was made is for the next plan, at once.

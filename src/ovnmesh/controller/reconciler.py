@@ -7,7 +7,6 @@ about rows: those are in `plan`.
 """
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -17,20 +16,20 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.config import recorded_config
 from ovnmesh.controller.ic_access import IcAccess
 from ovnmesh.controller.intent import Intent, decide_intent
+from ovnmesh.controller.outcome import Outcome, soonest
 from ovnmesh.controller.ovn_ic import OvnIc, OvnIcArguments
 from ovnmesh.controller.patience import Patience
 from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.controller.site_access import SiteAccess
 from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, ProviderPending, StalePlan
+from ovnmesh.model.backoff import Backoff
 from ovnmesh.model.changes import Db, Plan
 from ovnmesh.model.desired import SiteRecord, decode_record
 from ovnmesh.model.finding import Code, Finding, Severity, with_advice
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.observed import Observed
-from ovnmesh.model.reading import observe_interconnect
-from ovnmesh.model.report import PassReport, SiteView
-from ovnmesh.model.southbound import Southbound
+from ovnmesh.model.report import PassReport, SiteState, SiteView
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.leave import joined, plan_leave
 from ovnmesh.plan.rows.status import plan_status
@@ -53,6 +52,7 @@ class Reconciler:
         settings: how to reach the site.
         provider: where the configuration comes from.
         observer: told of every pass; must return at once.
+        clock: seconds that only grow (time.monotonic); tests turn it.
     """
 
     def __init__(
@@ -60,36 +60,37 @@ class Reconciler:
         settings: ControllerSettings,
         provider: Provider,
         observer: Callable[[PassReport], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._provider = provider
         self._observer = observer
+        self._clock = clock
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._dirty = True
         self._input_changed = True
         self._input: ProviderState | None = None
         self._input_error = ""
-        self._site = SiteAccess(settings, self.wake)
-        self._ic = IcAccess(self.wake)
-        self._ovn_ic = OvnIc(settings.run_dir, self.wake)
+        self._site = SiteAccess(settings, self.wake, clock)
+        self._ic = IcAccess(self.wake, clock)
+        self._ovn_ic = OvnIc(settings.run_dir, self.wake, clock)
         self._told: frozenset[Finding] = frozenset()
-        self._told_state = ""
-        self._leaving_since: float | None = None
-        self._patience = Patience()
-        self._backoff_s = 0.0
-        self._turned_s = time.monotonic()
+        self._told_state: SiteState | None = None
+        self._patience = Patience(clock)
+        self._backoff = Backoff(FIRST_BACKOFF_S, LAST_BACKOFF_S)
+        self._turned_s = clock()
         self._acting = False
 
     @property
     def idle_s(self) -> float:
         """Seconds since the loop last turned; far above `check_s` it hangs."""
-        return time.monotonic() - self._turned_s
+        return self._clock() - self._turned_s
 
     @property
     def ready(self) -> bool:
         """Whether the input has been read and the site's databases answer; standing by counts."""
-        return self._told_state not in ("", "connecting") and self._site.live
+        return self._told_state not in (None, SiteState.CONNECTING) and self._site.live
 
     def wake(self) -> None:
         """Something may have changed: look again."""
@@ -105,21 +106,21 @@ class Reconciler:
         """Pass after pass until stopped."""
         watch = (self._on_input, self._stopping)
         threading.Thread(target=self._provider.watch, args=watch, daemon=True).start()
-        next_resync = time.monotonic() + self._settings.resync_s
-        delay: float | None = 0.0
+        next_resync = self._clock() + self._settings.resync_s
+        again_s: float | None = 0.0
         try:
             while True:
-                self._turned_s = time.monotonic()
-                if self._wake.wait(self._settings.check_s if delay is None else delay):
+                self._turned_s = self._clock()
+                if self._wake.wait(self._settings.check_s if again_s is None else again_s):
                     time.sleep(COALESCE_S)
                     self._wake.clear()
                 if self._stopping.is_set():
                     break
-                if time.monotonic() >= next_resync:
-                    next_resync = time.monotonic() + self._settings.resync_s
+                if self._clock() >= next_resync:
+                    next_resync = self._clock() + self._settings.resync_s
                     self._input_changed = self._dirty = True
-                if self._dirty or delay is not None or self._connections_changed():
-                    delay = self._guarded_pass()
+                if self._dirty or again_s is not None or self._connections_changed():
+                    again_s = self._guarded_pass()
         finally:
             self._ovn_ic.stop()
             self._ic.close()
@@ -131,7 +132,7 @@ class Reconciler:
 
     def _connections_changed(self) -> bool:
         live = self._site.live and (self._ic.unused or self._ic.live)
-        return live == (self._told_state == "disconnected")
+        return live == (self._told_state is SiteState.DISCONNECTED)
 
     def _guarded_pass(self) -> float | None:
         """One pass; whatever goes wrong is told and tried again later.
@@ -140,49 +141,49 @@ class Reconciler:
             Seconds after which to pass again unprompted, or None.
         """
         self._dirty = False
-        started = time.monotonic()
+        started = self._clock()
         try:
-            delay, report = self._pass()
+            outcome = self._pass()
         except StalePlan:
             LOG.debug("rows changed under the plan, planning again")
             return 0.0
         except OvnmeshError as exc:
-            finding = Finding(Code.PASS_FAILED, type(exc).__name__, str(exc))
-            report = self._failed(finding)
-            delay = self._next_backoff()
+            outcome = self._failed(exc)
         except Exception as exc:
             # The loop must survive its own mistakes: traffic does not depend on it, healing does.
             LOG.exception("site=%s: a pass failed unexpectedly", self._settings.nb)
-            finding = Finding(Code.PASS_FAILED, type(exc).__name__, str(exc))
-            report = self._failed(finding)
-            delay = self._next_backoff()
+            outcome = self._failed(exc)
         else:
-            self._backoff_s = 0.0
-        self._tell(report, time.monotonic() - started)
-        return delay
+            self._backoff.succeeded()
+        if outcome.record is not None:
+            self._record(outcome.record, outcome.state, outcome.findings)
+        self._tell(outcome, self._clock() - started)
+        return outcome.again_s
 
-    def _failed(self, finding: Finding) -> PassReport:
-        if self._site.live and self._site.nb.has_lock:
-            self._record(self._site.northbound(), "error", (finding,))
-        return PassReport("error", (finding,), input_ok=not self._input_error)
+    def _failed(self, error: Exception) -> Outcome:
+        finding = Finding(Code.PASS_FAILED, type(error).__name__, str(error))
+        acting = self._site.live and self._site.nb.has_lock
+        return Outcome(
+            SiteState.ERROR,
+            (finding,),
+            self._backoff.failed(),
+            input_ok=not self._input_error,
+            record=self._site.northbound() if acting else None,
+        )
 
-    def _next_backoff(self) -> float:
-        self._backoff_s = min(max(2 * self._backoff_s, FIRST_BACKOFF_S), LAST_BACKOFF_S)
-        return self._backoff_s
-
-    def _pass(self) -> tuple[float | None, PassReport]:
+    def _pass(self) -> Outcome:
         self._read_input()
         if self._site.connecting:
-            return None, PassReport("connecting", ())
+            return Outcome(SiteState.CONNECTING)
         if not self._site.live:
             lost = self._site.error or "a database of the site does not answer"
             finding = Finding(Code.SITE_UNREACHABLE, "NB, SB", f"{lost}; traffic is not affected")
-            return None, PassReport("disconnected", (finding,))
+            return Outcome(SiteState.DISCONNECTED, (finding,))
         nb = self._site.northbound()
         record = decode_record(nb.external_ids.get(keys.SITE_RECORD, ""))
         intent = decide_intent(self._input, self._input_error, record, self._settings.router)
         intent = replace(intent, findings=with_advice(intent.findings, self._provider.advice))
-        if intent.desired is None and not (intent.leave and _is_joined(nb)):
+        if intent.desired is None and not (intent.leave and joined(nb)):
             return self._rest(nb, intent)
         self._ic.open(intent)
         self._ic.follow_leaders()
@@ -201,85 +202,81 @@ class Reconciler:
         except ProviderError as exc:
             self._input, self._input_error = None, str(exc)
 
-    def _rest(self, nb: Northbound, intent: Intent) -> tuple[float | None, PassReport]:
+    def _rest(self, nb: Northbound, intent: Intent) -> Outcome:
         """Nothing to join or leave: make sure that nothing runs."""
         self._ovn_ic.stop()
         self._ic.close()
-        self._leaving_since = None
-        if self._site.nb.has_lock:
-            self._record(nb, "idle", intent.findings)
-        view = SiteView()
-        return None, PassReport("idle", intent.findings, input_ok=intent.input_ok, view=view)
+        self._patience.note({})
+        return Outcome(
+            SiteState.IDLE,
+            intent.findings,
+            input_ok=intent.input_ok,
+            view=SiteView(),
+            record=nb if self._site.nb.has_lock else None,
+        )
 
-    def _stand_by(
-        self, nb: Northbound, intent: Intent, record: SiteRecord | None
-    ) -> tuple[float | None, PassReport]:
+    def _stand_by(self, nb: Northbound, intent: Intent, record: SiteRecord | None) -> Outcome:
         """Another controller acts; keep an ovn-ic at hand, which waits for its own lock."""
-        delay = None
+        again_s = None
         config = recorded_config(record)
         if intent.leave or config is None or nb.name != config.az_name:
             self._ovn_ic.stop()
         elif self._ic.live and not self._ic.read().transit_switches:
             self._ovn_ic.stop()  # it would delete the site's switches (see `plan.site`)
         else:
-            delay = self._ensure_ovn_ic()
-        return delay, PassReport("standby", intent.findings, input_ok=intent.input_ok)
+            again_s = self._ensure_ovn_ic()
+        return Outcome(SiteState.STANDBY, intent.findings, again_s, input_ok=intent.input_ok)
 
-    def _act(self, nb: Northbound, intent: Intent) -> tuple[float | None, PassReport]:
+    def _act(self, nb: Northbound, intent: Intent) -> Outcome:
         if self._ic.connecting:
-            if not nb.name and not _is_joined(nb):
+            if not nb.name and not joined(nb):
                 # Nameless, it writes nothing (ovn-ic.c, az_run); started now, it has read all
                 # databases by the time the name is claimed.
                 self._run_ovn_ic(intent.ic_nb, intent.ic_sb)
-            return None, PassReport("connecting", intent.findings, input_ok=intent.input_ok)
+            return Outcome(SiteState.CONNECTING, intent.findings, input_ok=intent.input_ok)
         moved = self._ic.try_move(lambda ic: self._plan_against(intent, ic))
         if not self._ic.live:
             electing_s = self._ic.election_s()
             if electing_s > 0:
                 return self._await_election(intent, electing_s)
-            return self._without_ic(intent, moved)
+            return self._without_ic(nb, intent, moved)
         observed = self._site.observe(intent, self._ic.read())
         if observed is None:  # rows are on their way and will wake us
-            return None, PassReport(self._told_state, tuple(self._told), input_ok=intent.input_ok)
+            return self._as_told(intent)
         plan = self._plan(intent, observed)
         due_s = self._patience.note(plan.pending)
-        delay = _sooner(due_s, self._apply(plan))
-        findings = (*intent.findings, *moved, *plan.findings)
-        state = "refused" if plan.refused else "leaving" if intent.leave else "joined"
-        if plan.batches or plan.waiting:
-            state = state if intent.leave else "joining"
-        else:
-            self._record(observed.nb, state, findings)
-        if intent.leave and plan.findings:
-            delay = self._settings.leave_patience_s
-        view = view_site(observed)
-        return delay, PassReport(
-            state, findings, len(plan.batches), input_ok=intent.input_ok, view=view
+        return Outcome(
+            plan.state,
+            (*intent.findings, *moved, *plan.findings),
+            soonest(due_s, self._apply(plan)),
+            len(plan.batches),
+            intent.input_ok,
+            view_site(observed),
+            record=observed.nb if plan.settled else None,
         )
+
+    def _as_told(self, intent: Intent, again_s: float | None = None) -> Outcome:
+        """Nothing new can be said."""
+        state = self._told_state or SiteState.CONNECTING
+        return Outcome(state, tuple(self._told), again_s, input_ok=intent.input_ok)
 
     def _plan_against(self, intent: Intent, ic: Interconnect) -> Plan | None:
         observed = self._site.observe(intent, ic)
         return self._plan(intent, observed) if observed is not None else None
 
     def _plan(self, intent: Intent, observed: Observed) -> Plan:
-        if intent.desired is not None:
-            self._leaving_since = None
-            plan = plan_site(intent.desired, observed, self._patience.ages())
-            return replace(plan, findings=with_advice(plan.findings, self._provider.advice))
-        now = time.monotonic()
-        if self._leaving_since is None:
-            self._leaving_since = now
-        return plan_leave(observed, now - self._leaving_since >= self._settings.leave_patience_s)
+        ages = self._patience.ages()
+        if intent.desired is None:
+            return plan_leave(observed, ages, self._settings.leave_patience_s)
+        plan = plan_site(intent.desired, observed, ages)
+        return replace(plan, findings=with_advice(plan.findings, self._provider.advice))
 
-    def _await_election(self, intent: Intent, electing_s: float) -> tuple[float | None, PassReport]:
+    def _await_election(self, intent: Intent, electing_s: float) -> Outcome:
         """A cluster without a leader is about to have one: no reason for an alarm yet."""
-        delay = None if intent.leave else self._ensure_ovn_ic()
-        report = PassReport(self._told_state, tuple(self._told), input_ok=intent.input_ok)
-        return min(electing_s, delay or electing_s, self._ic.follow_again_s), report
+        ovn_ic_s = None if intent.leave else self._ensure_ovn_ic()
+        return self._as_told(intent, soonest(electing_s, ovn_ic_s, self._ic.follow_again_s))
 
-    def _without_ic(
-        self, intent: Intent, moved: tuple[Finding, ...]
-    ) -> tuple[float | None, PassReport]:
+    def _without_ic(self, nb: Northbound, intent: Intent, moved: tuple[Finding, ...]) -> Outcome:
         reason = self._ic.reason
         finding = Finding(
             Code.IC_UNREACHABLE,
@@ -289,12 +286,14 @@ class Reconciler:
             "ovn-ctl's) to answer there. Established traffic is not affected; changes wait until "
             "they answer again.",
         )
-        findings = (*intent.findings, *moved, finding)
-        delay = None if intent.leave else self._ensure_ovn_ic()
-        self._record(self._site.northbound(), "disconnected", findings)
-        again_s = min(delay or math.inf, self._ic.follow_again_s)
-        delay = again_s if again_s < math.inf else None
-        return delay, PassReport("disconnected", findings, input_ok=intent.input_ok)
+        ovn_ic_s = None if intent.leave else self._ensure_ovn_ic()
+        return Outcome(
+            SiteState.DISCONNECTED,
+            (*intent.findings, *moved, finding),
+            soonest(ovn_ic_s, self._ic.follow_again_s),
+            input_ok=intent.input_ok,
+            record=nb,
+        )
 
     def _apply(self, plan: Plan) -> float | None:
         if not plan.run_ovn_ic or plan.pause_ovn_ic:
@@ -324,7 +323,7 @@ class Reconciler:
         found: Database = next(database for database in databases if database.db is db)
         return found
 
-    def _record(self, nb: Northbound, state: str, findings: tuple[Finding, ...]) -> None:
+    def _record(self, nb: Northbound, state: SiteState, findings: tuple[Finding, ...]) -> None:
         batch = plan_status(nb, state, findings)
         if batch is None:
             return
@@ -333,34 +332,30 @@ class Reconciler:
         except OvsdbError as exc:
             LOG.debug("status not recorded: %s", exc)
 
-    def _tell(self, report: PassReport, duration_s: float) -> None:
+    def _tell(self, outcome: Outcome, duration_s: float) -> None:
         """Log what is new and what is over; an unchanged situation logs nothing."""
-        now = frozenset(report.findings)
+        now = frozenset(outcome.findings)
         for finding in sorted(now - self._told):
             level = logging.ERROR if finding.severity is Severity.ERROR else logging.WARNING
             LOG.log(level, "%s %s: %s", finding.code, finding.subject, finding.message)
         for finding in sorted(self._told - now):
             LOG.info("resolved: %s %s", finding.code, finding.subject)
-        if report.state != self._told_state:
-            LOG.info("state=%s", report.state)
-        self._told, self._told_state = now, report.state
+        if outcome.state != self._told_state:
+            LOG.info("state=%s", outcome.state)
+        self._told, self._told_state = now, outcome.state
         if self._site.live:
             self._acting = self._site.nb.has_lock
         databases = (self._site.nb, self._site.sb, *(self._ic.databases or ()))
         self._observer(
-            replace(
-                report,
-                duration_s=duration_s,
+            PassReport(
+                outcome.state,
+                outcome.findings,
+                outcome.transactions,
+                duration_s,
                 connected={database.db.value: database.connected for database in databases},
+                input_ok=outcome.input_ok,
                 ovn_ic_restarts=self._ovn_ic.restarts,
+                view=outcome.view,
                 acting=self._acting,
             )
         )
-
-
-def _sooner(one: float | None, other: float | None) -> float | None:
-    return min((each for each in (one, other) if each is not None), default=None)
-
-
-def _is_joined(nb: Northbound) -> bool:
-    return joined(Observed(nb, Southbound(()), observe_interconnect({}, {})))

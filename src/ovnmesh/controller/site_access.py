@@ -4,7 +4,6 @@ Called by the reconciler. Replicates only what the planner needs: which rows tha
 the transit switches, so it is told once they are known. Must not plan.
 """
 
-import time
 from collections.abc import Callable
 
 from ovnmesh import ovn_keys as keys
@@ -30,14 +29,21 @@ class SiteAccess:
     Args:
         settings: how to reach the site.
         wake: called from threads when something changed.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, settings: ControllerSettings, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: ControllerSettings,
+        wake: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
         self._router = settings.router
         view = schema.northbound(settings.router)
         self.nb = Database(settings.nb, view, wake, keys.CONTROLLER_LOCK)
         self.sb = Database(settings.sb, schema.southbound(), wake)
         self._wake = wake
+        self._clock = clock
         self._audit_until = 0.0
         self._served: frozenset[str] | None = None
         self._links = Links((self.nb, self.sb), wake)
@@ -83,12 +89,12 @@ class SiteAccess:
         if self._must_audit(observed):
             if not self._auditing:
                 self._wake()
-            self._audit_until = time.monotonic() + AUDIT_S
+            self._audit_until = self._clock() + AUDIT_S
         return observed
 
     @property
     def _auditing(self) -> bool:
-        return time.monotonic() < self._audit_until
+        return self._clock() < self._audit_until
 
     def _must_audit(self, observed: Observed) -> bool:
         """Whether there is a reason to look at learned routes from the next pass on.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ovnmesh.model.finding import Finding
 from ovnmesh.model.pending import Waits
+from ovnmesh.model.report import SiteState
 from ovnmesh.model.rows import Atom
 
 
@@ -147,6 +148,7 @@ class Plan:
         pause_ovn_ic: stop ovn-ic while the batches are applied (it cannot follow a rename, and may
             be adding routes without end).
         refused: nothing may be done until somebody acts; the last good state stays.
+        leaving: the site is on its way out.
         waiting: transit switches that ovn-ic has yet to make here, or to give our port its tunnel
             key on, before we can connect.
         pending: conditions that count once they have held for some seconds, by name: plan again
@@ -158,5 +160,20 @@ class Plan:
     run_ovn_ic: bool = True
     pause_ovn_ic: bool = False
     refused: bool = False
+    leaving: bool = False
     waiting: tuple[str, ...] = ()
     pending: Waits = field(default_factory=dict)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to be done here, nor by ovn-ic."""
+        return not self.batches and not self.waiting
+
+    @property
+    def state(self) -> SiteState:
+        """Where the site stands."""
+        if self.refused:
+            return SiteState.REFUSED
+        if self.leaving:
+            return SiteState.LEAVING
+        return SiteState.JOINED if self.settled else SiteState.JOINING

@@ -4,11 +4,39 @@ Made by the reconciler and by the agent; read by metrics, by providers that publ
 tests. Must not know who listens.
 """
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ovnmesh.model.finding import Finding
 from ovnmesh.model.paths import ChassisReport
+
+
+class SiteState(enum.StrEnum):
+    """Where a site stands, in the words of `ovnmesh status` (docs/troubleshooting.md, States)."""
+
+    #: Not connected, and not meant to be.
+    IDLE = "idle"
+    #: Changes are being made, or ovn-ic has yet to do its part.
+    JOINING = "joining"
+    #: As the configuration says; nothing to do.
+    JOINED = "joined"
+    #: On the way out.
+    LEAVING = "leaving"
+    #: Nothing may be done until somebody acts.
+    REFUSED = "refused"
+    #: A database does not answer.
+    DISCONNECTED = "disconnected"
+    #: Another controller acts for the site.
+    STANDBY = "standby"
+    #: The first connection is being made.
+    CONNECTING = "connecting"
+    #: A pass failed.
+    ERROR = "error"
+    #: Whoever asks cannot reach the site's own databases.
+    UNREACHABLE = "unreachable"
+    #: The record of the state cannot be read.
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +65,7 @@ class PassReport:
     """One pass.
 
     Attributes:
-        state: "idle", "joined", "joining", "leaving", "refused", "standby", "connecting",
-            "disconnected" or "error".
+        state: where the site stands.
         findings: what is worth telling.
         transactions: transactions made.
         duration_s: how long the pass took, in seconds.
@@ -50,7 +77,7 @@ class PassReport:
             northbound database, whose lock decides.
     """
 
-    state: str
+    state: SiteState
     findings: tuple[Finding, ...]
     transactions: int = 0
     duration_s: float = 0.0

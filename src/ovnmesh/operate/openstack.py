@@ -21,7 +21,7 @@ from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix
 from ovnmesh.operate.config_files import set_enabled
 from ovnmesh.plan.ask.forecast import forecast
-from ovnmesh.plan.leave import plan_leave
+from ovnmesh.plan.leave import UNMARKED, UNMARKED_S, plan_leave
 from ovnmesh.providers.base import ProviderState
 from ovnmesh.providers.openstack import objects
 from ovnmesh.providers.openstack.advice import ADVICE
@@ -262,7 +262,7 @@ class Leaving:
         """
         if not rows:
             return Changes(file=self._file)
-        plan = plan_leave(session.observe(), patience_over=True)
+        plan = plan_leave(session.observe(), {UNMARKED: UNMARKED_S})
         return Changes((), self._file, plan.batches, plan.findings)
 
     def ask(self, step: Step) -> tuple[ApiChange, ...]:

@@ -9,7 +9,9 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Batch, Db, Delete, Operation, Plan, merge
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.interconnect import Interconnect
+from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.observed import Observed
+from ovnmesh.model.pending import Ages, Condition
 from ovnmesh.plan.rows.bfd import plan_bfd_removal
 from ovnmesh.plan.rows.claims import plan_release
 from ovnmesh.plan.rows.learned import delete_route
@@ -17,23 +19,29 @@ from ovnmesh.plan.rows.nat_guard import plan_guard_removal
 from ovnmesh.plan.rows.nb_global import plan_restore
 from ovnmesh.plan.rows.ports import plan_port_removal
 
+#: That gateway nodes have lost their mark, which their agents remove.
+UNMARKED: Condition = ("unmarked",)
+#: Seconds that agents are given for it: they hear of it at once, and look every second if they have
+#: to try again.
+UNMARKED_S = 5.0
 
-def joined(observed: Observed) -> bool:
+
+def joined(nb: Northbound) -> bool:
     """Whether anything of ours is left in the site's databases."""
-    nb = observed.nb
     records = (keys.SITE_RECORD, keys.RESTORE)
     return bool(nb.transit_lrps() or nb.policies or any(key in nb.external_ids for key in records))
 
 
-def plan_leave(observed: Observed, patience_over: bool) -> Plan:
+def plan_leave(observed: Observed, ages: Ages, patience_s: float = UNMARKED_S) -> Plan:
     """Plan a site that is to leave.
 
     Args:
         observed: the site, with its learned routes.
-        patience_over: stop waiting for gateway nodes whose agent does not answer.
+        ages: seconds for which conditions that an earlier plan reported as pending have held.
+        patience_s: seconds to wait for gateway nodes whose agent does not answer.
     """
-    if not joined(observed):
-        return Plan(run_ovn_ic=False)
+    if not joined(observed.nb):
+        return Plan(run_ovn_ic=False, leaving=True)
     own = (
         Batch(Db.IC_SB, _forget(observed), "withdraw from the mesh"),
         Batch(Db.NB, _disconnect(observed), "remove transit ports and learned routes"),
@@ -44,11 +52,14 @@ def plan_leave(observed: Observed, patience_over: bool) -> Plan:
     )
     batches = tuple(batch for batch in own if batch.operations)
     waiting = _marked(observed)
-    if batches or (waiting and not patience_over):
-        return Plan(batches, _still_marked(waiting) if not batches else (), run_ovn_ic=False)
+    if batches:
+        return Plan(batches, run_ovn_ic=False, leaving=True)
     findings = _still_marked(waiting)
+    if waiting and ages.get(UNMARKED, 0.0) < patience_s:
+        pending = {UNMARKED: patience_s}
+        return Plan((), findings, run_ovn_ic=False, leaving=True, pending=pending)
     last = Batch(Db.NB, _erase_records(observed), "erase our records")
-    return Plan((last,), findings, run_ovn_ic=False)
+    return Plan((last,), findings, run_ovn_ic=False, leaving=True)
 
 
 def plan_forget(az: str, ic: Interconnect) -> tuple[Batch, ...]:

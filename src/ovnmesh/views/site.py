@@ -14,6 +14,7 @@ from ovnmesh.model.interconnect import IcRoute, Interconnect
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
+from ovnmesh.model.report import SiteState
 from ovnmesh.model.status_record import decode_status
 from ovnmesh.views.paths import PathLine, check_paths, site_paths
 
@@ -63,12 +64,11 @@ class SiteOverview:
 
     Attributes:
         az: AZ name, "" if the site is not joined.
-        state: the controller's word: "joined", "joining", "refused", "leaving", "disconnected",
-            "idle".
+        state: the controller's word.
     """
 
     az: str
-    state: str
+    state: SiteState
     gateways: tuple[GatewayLine, ...]
     ports: tuple[PortLine, ...]
     routes: tuple[RouteLine, ...]
@@ -79,7 +79,7 @@ class SiteOverview:
     def healthy(self) -> bool:
         """Joined, or not meant to be, and without errors."""
         errors = any(finding.severity is Severity.ERROR for finding in self.findings)
-        return not errors and self.state in ("joined", "idle")
+        return not errors and self.state in (SiteState.JOINED, SiteState.IDLE)
 
     def count(self, state: str) -> int:
         """Number of routes in a state."""
@@ -105,16 +105,16 @@ def overview(observed: Observed) -> SiteOverview:
     )
 
 
-def _read_status(nb: Northbound) -> tuple[str, tuple[Finding, ...]]:
+def _read_status(nb: Northbound) -> tuple[SiteState, tuple[Finding, ...]]:
     raw = nb.external_ids.get(keys.STATUS, "")
     if not raw:
-        return ("joining" if nb.transit_lrps() else "idle"), ()
+        return (SiteState.JOINING if nb.transit_lrps() else SiteState.IDLE), ()
     unreadable = Finding(
         Code.STATUS_UNREADABLE,
         keys.STATUS,
         "NB_Global.external_ids:ovnmesh-status cannot be read; did a newer controller write it?",
     )
-    return decode_status(raw) or ("unknown", (unreadable,))
+    return decode_status(raw) or (SiteState.UNKNOWN, (unreadable,))
 
 
 def _gateways(observed: Observed) -> tuple[GatewayLine, ...]:
@@ -280,7 +280,7 @@ def to_json(site: SiteOverview) -> Mapping[str, object]:
 
     return {
         "az": site.az,
-        "state": site.state,
+        "state": str(site.state),
         "healthy": site.healthy,
         "gateways": [fields(line) for line in site.gateways],
         "ports": [fields(line) for line in site.ports],

@@ -17,9 +17,10 @@ from ovnmesh.cli import output
 from ovnmesh.cli.site.status import SiteName, SitesFile
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
+from ovnmesh.model.report import SiteState
 from ovnmesh.operate.config_files import disable_manifest, replace_file, set_enabled
 from ovnmesh.plan.ask.manual_route import plan_route_add, plan_route_delete
-from ovnmesh.plan.leave import joined, plan_forget, plan_leave
+from ovnmesh.plan.leave import UNMARKED, joined, plan_forget, plan_leave
 from ovnmesh.views.site import overview
 
 route_app = typer.Typer(
@@ -28,9 +29,8 @@ route_app = typer.Typer(
     help='Manual routes, for sites whose auto-route is "false".',
 )
 
-#: Seconds given to a running controller to leave, and to agents to unmark their nodes.
+#: Seconds given to a running controller to leave.
 CONTROLLER_S = 10.0
-AGENTS_S = 5.0
 
 
 def leave(
@@ -88,14 +88,14 @@ def leave_site(access: SiteAccess, force: bool, step: Callable[[str], None]) -> 
     told = access.config is not None or access.openstack is not None
     deadline = time.monotonic() + (CONTROLLER_S if told else 0.0)
     with Session(access) as session:
-        while joined(session.observe()) and time.monotonic() < deadline:
+        while joined(session.northbound()) and time.monotonic() < deadline:
             step("waiting for the controller")
             time.sleep(0.1)
-        if not joined(session.observe()):
+        if not joined(session.northbound()):
             return True
         if session.has_controller():
             seen = overview(session.observe())
-            if seen.state == "error":
+            if seen.state is SiteState.ERROR:
                 said = "; ".join(finding.message for finding in seen.findings)
                 raise OvnmeshError(f"site {access.name}: its controller cannot leave: {said}")
             raise ConfigError(
@@ -119,7 +119,7 @@ def leave_site(access: SiteAccess, force: bool, step: Callable[[str], None]) -> 
             )
         started = time.monotonic()
         while True:
-            plan = plan_leave(session.observe(), time.monotonic() - started > AGENTS_S)
+            plan = plan_leave(session.observe(), {UNMARKED: time.monotonic() - started})
             if not plan.batches and not plan.findings:
                 return session.has_ic
             for batch in plan.batches:

@@ -23,6 +23,7 @@ from ovnmesh.cli.site.status import OutputForm
 from ovnmesh.config import recorded_config
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.desired import decode_record
+from ovnmesh.model.report import SiteState
 from ovnmesh.operate.config_files import replace_file, set_enabled
 from ovnmesh.providers.openstack.site_spec import SITE_FILE
 from ovnmesh.views.site import overview
@@ -221,7 +222,7 @@ def _await_joined(
             and record.routers == routers
             and recorded_config(record) == joining.config
         )
-        if taken and seen.state == "joined":
+        if taken and seen.state is SiteState.JOINED:
             return
         step(f"waiting for the controller ({seen.state if taken else 'reading the file'})")
         if time.monotonic() > deadline:

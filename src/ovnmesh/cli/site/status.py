@@ -17,6 +17,7 @@ from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.finding import Code, Finding
+from ovnmesh.model.report import SiteState
 from ovnmesh.views.mesh import MeshOverview, mesh_overview
 from ovnmesh.views.site import PortLine, SiteOverview, overview, to_json
 
@@ -134,7 +135,7 @@ def _look(access: SiteAccess) -> SiteOverview:
             return seen
     except OvnmeshError as exc:
         finding = Finding(Code.SITE_UNREACHABLE, access.name, str(exc))
-        return SiteOverview("", "unreachable", (), (), (), (finding,))
+        return SiteOverview("", SiteState.UNREACHABLE, (), (), (), (finding,))
 
 
 def _with(seen: SiteOverview, finding: Finding) -> SiteOverview:
@@ -144,7 +145,9 @@ def _with(seen: SiteOverview, finding: Finding) -> SiteOverview:
 
 
 def _connected(site: SiteOverview) -> bool:
-    return site.healthy and site.state == "joined" and any(p.az != site.az for p in site.ports)
+    return (
+        site.healthy and site.state is SiteState.JOINED and any(p.az != site.az for p in site.ports)
+    )
 
 
 def _all_connected(seen: dict[str, SiteOverview]) -> bool:

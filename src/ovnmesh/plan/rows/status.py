@@ -7,15 +7,16 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Batch, Db, merge
 from ovnmesh.model.finding import Finding
 from ovnmesh.model.northbound import Northbound
+from ovnmesh.model.report import SiteState
 from ovnmesh.model.status_record import encode_status
 
 
-def plan_status(nb: Northbound, state: str, findings: tuple[Finding, ...]) -> Batch | None:
+def plan_status(nb: Northbound, state: SiteState, findings: tuple[Finding, ...]) -> Batch | None:
     """The transaction that records state and findings in the site's own database, if needed.
 
     A site that never joined, or has left, keeps no record unless something is wrong.
     """
-    silent = state == "idle" and not findings
+    silent = state is SiteState.IDLE and not findings
     wanted = {} if silent else {keys.STATUS: encode_status(state, findings)}
     gone = frozenset({keys.STATUS}) if silent else frozenset()
     operations = merge("NB_Global", nb.global_uuid, "external_ids", nb.external_ids, wanted, gone)

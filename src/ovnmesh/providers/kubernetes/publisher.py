@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from ovnmesh.config import CONFIG_NAME, CONFIG_NAMESPACE, INTERCONNECTION_NAME
 from ovnmesh.errors import ProviderError
-from ovnmesh.model.report import PassReport
+from ovnmesh.model.report import PassReport, SiteState
 from ovnmesh.providers.kubernetes.api import Api
 from ovnmesh.providers.kubernetes.cache import Cache
 from ovnmesh.providers.kubernetes.events import About, find_news, make_event
@@ -34,7 +34,7 @@ LOG = logging.getLogger(__name__)
 #: Passes come in bursts, and what is only true in between is no news.
 SETTLE_S = 0.3
 _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 30.0
-_SILENT = ("standby", "connecting", "")
+_SILENT = (SiteState.STANDBY, SiteState.CONNECTING)
 
 
 class Publisher:
@@ -114,11 +114,15 @@ class Publisher:
         known = self._interconnection()
         stands = (known and known.status) or {}
         previous = self._previous()
-        if report.state == "disconnected" and self._told and not same_status(stands, self._told):
+        if (
+            report.state is SiteState.DISCONNECTED
+            and self._told
+            and not same_status(stands, self._told)
+        ):
             return  # another controller has taken over, and we do not even know it
         config = self._cache.objects(CONFIG_MAPS, ConfigObject).get(CONFIG_NAME)
         typed = known is not None and known.content is not None
-        if not previous and report.state == "idle" and config is None and not typed:
+        if not previous and report.state is SiteState.IDLE and config is None and not typed:
             return  # never configured: leave no trace
         source = "ConfigMap" if config else "Interconnection" if typed else ""
         reading = Reading(self.observed_generation, source, _now())
@@ -157,7 +161,7 @@ class Publisher:
         for name, node in self._cache.objects(NODES, NodeObject).items():
             if name in wanted:
                 value = "true"
-            elif node.label == "true" and (report.state != "idle" or name in before):
+            elif node.label == "true" and (report.state is not SiteState.IDLE or name in before):
                 value = "false"
             else:
                 continue

@@ -10,19 +10,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from ovnmesh.model.finding import Finding, Severity
-from ovnmesh.model.report import PassReport, SiteView
+from ovnmesh.model.report import PassReport, SiteState, SiteView
 
 MAX_FINDINGS = 50
 """As many as the schema allows (deploy/base/crd)."""
-_PROGRESSING = ("joining", "leaving", "connecting")
+_PROGRESSING = (SiteState.JOINING, SiteState.LEAVING, SiteState.CONNECTING)
 _REASONS = {
-    "idle": ("NotConnected", "the cluster is not connected to others"),
-    "joined": ("Joined", "connected"),
-    "joining": ("Joining", "the cluster is being connected"),
-    "leaving": ("Leaving", "the cluster is being disconnected"),
-    "refused": ("Refused", "nothing is changed until the findings are mended"),
-    "disconnected": ("Disconnected", "databases cannot be reached; traffic is not affected"),
-    "error": ("Failed", "the last pass failed"),
+    SiteState.IDLE: ("NotConnected", "the cluster is not connected to others"),
+    SiteState.JOINED: ("Joined", "connected"),
+    SiteState.JOINING: ("Joining", "the cluster is being connected"),
+    SiteState.LEAVING: ("Leaving", "the cluster is being disconnected"),
+    SiteState.REFUSED: ("Refused", "nothing is changed until the findings are mended"),
+    SiteState.DISCONNECTED: (
+        "Disconnected",
+        "databases cannot be reached; traffic is not affected",
+    ),
+    SiteState.ERROR: ("Failed", "the last pass failed"),
 }
 Status = Mapping[str, Any]
 
@@ -52,7 +55,7 @@ def make_status(report: PassReport, previous: Status, reading: Reading) -> dict[
     """
     status = {**_site(report.view, previous)}
     status["state"] = report.state
-    status["enabled"] = report.state not in ("idle", "leaving")
+    status["enabled"] = report.state not in (SiteState.IDLE, SiteState.LEAVING)
     status["source"] = reading.source
     status["observedGeneration"] = reading.generation
     status["findings"] = [f.to_json() for f in sorted(report.findings)[:MAX_FINDINGS]]
@@ -89,10 +92,10 @@ def _conditions(
 ) -> list[dict[str, Any]]:
     reason, message = _REASONS.get(report.state, ("Unknown", report.state))
     errors = [f for f in report.findings if f.severity is Severity.ERROR]
-    ready = report.state == "joined" and not errors
-    if report.state == "joined":
+    ready = report.state is SiteState.JOINED and not errors
+    if report.state is SiteState.JOINED:
         message = _connected(status)
-    if errors and report.state in ("joined", "idle"):
+    if errors and report.state in (SiteState.JOINED, SiteState.IDLE):
         reason, message = "FindingsOpen", _codes(errors)
     progressing = report.state in _PROGRESSING
     open_findings = "FindingsOpen" if report.findings else "AsExpected"
