@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ovnmesh.errors import OvsdbUnavailable
+from ovnmesh.model.backoff import Backoff
 from ovnmesh.ovsdb.database import Database
 
 LOG = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Links:
             database.close()
 
     def _connect(self) -> None:
-        retry_s = FIRST_RETRY_S
+        backoff = Backoff(FIRST_RETRY_S, LAST_RETRY_S)
         pending = list(self.databases)
         while pending and not self._stop.is_set():
             try:
@@ -65,8 +66,7 @@ class Links:
                     self.error = str(exc)
                     LOG.warning("%s; retrying", exc)
                     self._on_change()
-                self._stop.wait(retry_s)
-                retry_s = min(2 * retry_s, LAST_RETRY_S)
+                self._stop.wait(backoff.failed())
             except Exception:
                 # The thread's top: a mistake of a library must not end the attempts for ever.
                 LOG.exception("%s: connecting failed unexpectedly", pending[0].remote)

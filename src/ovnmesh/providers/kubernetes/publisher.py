@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from ovnmesh.config import CONFIG_NAME, CONFIG_NAMESPACE, INTERCONNECTION_NAME
 from ovnmesh.errors import ProviderError
+from ovnmesh.model.backoff import Backoff
 from ovnmesh.model.report import PassReport, SiteState
 from ovnmesh.providers.kubernetes.api import Api
 from ovnmesh.providers.kubernetes.cache import Cache
@@ -85,7 +86,7 @@ class Publisher:
 
     def _work(self) -> None:
         retry_s: float | None = None
-        failures = 0
+        backoff = Backoff(_FIRST_RETRY_S, _LAST_RETRY_S)
         while not self._stopping.is_set():
             self._wake.wait(retry_s)
             self._wake.clear()
@@ -96,13 +97,13 @@ class Publisher:
                 self._label_nodes(self._latest)
                 self._stopping.wait(SETTLE_S)
                 self._write(self._latest)
-                self._failure, failures = "", 0
+                self._failure = ""
+                backoff.succeeded()
             except ProviderError as error:
                 if str(error) != self._failure:
                     self._failure = str(error)
                     LOG.warning("%s; status not published, trying again", error)
-                failures += 1
-                retry_s = min(_FIRST_RETRY_S * 2 ** (failures - 1), _LAST_RETRY_S)
+                retry_s = backoff.failed()
             except Exception:
                 # The thread's top: a mistake of ours or of a library must not silence it for ever.
                 LOG.exception("status not published")

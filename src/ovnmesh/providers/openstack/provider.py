@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ovnmesh.errors import ConfigError, ProviderError, ProviderPending
+from ovnmesh.model.backoff import Backoff
 from ovnmesh.providers.base import ProviderState
 from ovnmesh.providers.files.watching import watch_folder
 from ovnmesh.providers.openstack.advice import ADVICE
@@ -108,7 +109,7 @@ class OpenStackProvider:
             self._wake.set()
 
     def _keep_reading(self, on_change: Callable[[], None], stop: threading.Event) -> None:
-        first, backoff_s = True, FIRST_BACKOFF_S
+        first, backoff = True, Backoff(FIRST_BACKOFF_S, LAST_BACKOFF_S)
         while not stop.is_set():
             self._wake.clear()
             self._file_changed.clear()
@@ -122,10 +123,9 @@ class OpenStackProvider:
                 on_change()
             first = False
             if isinstance(found, ProviderError):
-                self._await_retry(backoff_s, stop)
-                backoff_s = min(2 * backoff_s, LAST_BACKOFF_S)
+                self._await_retry(backoff.failed(), stop)
             else:
-                backoff_s = FIRST_BACKOFF_S
+                backoff.succeeded()
                 self._await_news(stop)
 
     def _read_now(self) -> ProviderState | ProviderError:
@@ -166,9 +166,9 @@ class OpenStackProvider:
             LOG.info("site file %s and its cloud can be read again", self._path)
         self._silent = silent
 
-    def _await_retry(self, backoff_s: float, stop: threading.Event) -> None:
+    def _await_retry(self, wait_s: float, stop: threading.Event) -> None:
         """Wait for the next attempt after a failure; only another file brings it forward."""
-        deadline = time.monotonic() + backoff_s
+        deadline = time.monotonic() + wait_s
         while not (stop.is_set() or self._file_changed.is_set()):
             left_s = deadline - time.monotonic()
             if left_s <= 0:
