@@ -1,6 +1,6 @@
 """Arguments that commands of ``ovnmesh lab`` share.
 
-Called by `lab` and `lab_nat`. Declares, decides nothing.
+Called by the files beside it. Declares, decides nothing.
 """
 
 from pathlib import Path
@@ -13,8 +13,8 @@ Directory = Annotated[
     typer.Option(
         "--dir",
         envvar="OVNMESH_LAB_DIR",
-        help="The lab's run directory; labs in different directories coexist.",
+        help="The lab's run directory. Labs in different directories coexist.",
     ),
 ]
 DIRECTORY = Path("/run/ovnmesh-lab")
-SiteName = Annotated[str, typer.Argument(metavar="SITE", help="Name of a site, e.g. az1.")]
+SiteName = Annotated[str, typer.Argument(metavar="SITE", help="Name of the site, for example az1.")]

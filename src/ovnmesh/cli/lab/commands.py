@@ -7,7 +7,6 @@ Called by `main`, which turns errors into messages and exit codes. Reads argumen
 import os
 import shlex
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ import typer
 
 from ovnmesh.cli import output
 from ovnmesh.cli.lab.arguments import DIRECTORY, Directory, SiteName
+from ovnmesh.cli.lab.faults import fault_app
 from ovnmesh.cli.lab.nat import eip_app, snat_app
 from ovnmesh.cli.lab.openstack import (
     Cache,
@@ -37,11 +37,15 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     help="Build sites of real OVN on this machine, with network namespaces as nodes and pods.\n\n"
-    "Needs root, Open vSwitch and OVN; no kernel module. Exit codes: 0 well, 1 failed or pings "
-    "lost, 2 wrong usage or input, or not root.",
+    "A lab needs root, Open vSwitch and OVN, but no kernel module. The exit status is 1 if a "
+    "command failed or a ping was lost, 2 for wrong usage or input, or without root.",
+    epilog="Example: ovnmesh lab up; ovnmesh lab ping az1/pod0 az2/pod0",
 )
-fault_app = typer.Typer(no_args_is_help=True, help="Break something on purpose; --heal mends it.")
-pod_app = typer.Typer(no_args_is_help=True, help="Add pods to a running lab, or delete them.")
+pod_app = typer.Typer(
+    no_args_is_help=True,
+    help="Add pods to a running lab, or delete them.",
+    epilog="Example: ovnmesh lab pod delete az1/web",
+)
 app.add_typer(fault_app, name="fault")
 app.add_typer(pod_app, name="pod")
 app.command("install", epilog="Example: ovnmesh lab install --keystone")(install_openstack)
@@ -49,17 +53,12 @@ app.add_typer(snat_app, name="snat")
 app.add_typer(eip_app, name="eip")
 
 ManifestFile = Annotated[
-    str, typer.Option("--filename", "-f", metavar="FILE", help="Manifests; '-' reads stdin.")
+    str,
+    typer.Option(
+        "--filename", "-f", metavar="FILE", help="File of manifests; '-' is standard input."
+    ),
 ]
-OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
-Heal = Annotated[bool, typer.Option("--heal", help="Mend instead of break.")]
-
-
-class IcDb(StrEnum):
-    """An interconnection database."""
-
-    NB = "nb"
-    SB = "sb"
+OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Format of the result.")]
 
 
 @app.callback()
@@ -85,23 +84,26 @@ def up(
     ] = None,
     filename: Annotated[
         Path | None,
-        typer.Option("--filename", "-f", metavar="FILE", help="A YAML topology instead."),
+        typer.Option(
+            "--filename", "-f", metavar="FILE", help="Topology in YAML, instead of counts."
+        ),
     ] = None,
     ic_nodes: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Nodes of the interconnection databases, a cluster if several. [default: 1]"
+            min=1,
+            help="Nodes of the interconnection databases; several form a cluster. [default: 1]",
         ),
     ] = None,
     bare: Annotated[
         bool,
-        typer.Option("--bare", help="OVN and ic-db only: no controllers, no agents."),
+        typer.Option("--bare", help="Start OVN and ic-db only, without controllers and agents."),
     ] = False,
     kubernetes: Annotated[
         bool,
         typer.Option(
             "--kubernetes",
-            help="Give each site a Kubernetes API server and configure it through that.",
+            help="Give each site a Kubernetes API server, and configure the site by it.",
         ),
     ] = False,
     external: Annotated[
@@ -155,7 +157,7 @@ def _read(filename: str) -> str:
 
 @app.command(epilog="Example: ovnmesh lab down")
 def down(directory: Directory = DIRECTORY) -> None:
-    """Remove a lab, whatever is left of it: processes, namespaces, links and files."""
+    """Remove a lab, or what is left of one: processes, namespaces, links and files."""
     removed = teardown.down(directory)
     if removed.namespaces or removed.directory:
         output.stderr().print(
@@ -168,7 +170,7 @@ def down(directory: Directory = DIRECTORY) -> None:
 
 @app.command(epilog="Example: ovnmesh lab status -o json")
 def status(form: OutputForm = Output.TABLE, directory: Directory = DIRECTORY) -> None:
-    """Show sites, nodes and pods with their addresses and namespaces, and what does not run."""
+    """Show sites, nodes and pods with their addresses and namespaces, and what is not running."""
     description = LabRunner.load(directory).status()
     if form is Output.JSON:
         output.emit_json(description)
@@ -214,12 +216,14 @@ def _missing(daemons: dict[str, list[int]], optional: tuple[str, ...]) -> str:
 def execute(
     target: Annotated[
         str,
-        typer.Argument(help="SITE/POD, SITE/NODE, SITE/control, ic (ic1, ...), router, outside."),
+        typer.Argument(
+            help="Where: SITE/POD, SITE/NODE, SITE/control, ic (ic1, ...), router or outside."
+        ),
     ],
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="What to run.")],
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="Command to run.")],
     directory: Directory = DIRECTORY,
 ) -> None:
-    """Run a command in a pod's, node's or other namespace."""
+    """Run a command in the namespace of a pod, a node or another part of the lab."""
     argv = in_netns(command, LabRunner.load(directory).netns_of(target))
     os.execvp(argv[0], argv)
 
@@ -228,12 +232,14 @@ def execute(
 def ping(
     source: Annotated[str, typer.Argument(metavar="SRC", help="SITE/POD, SITE/NODE or outside.")],
     target: Annotated[str, typer.Argument(metavar="DST", help="The same, or an address.")],
-    count: Annotated[int, typer.Option(min=1, help="Requests to send.")] = 10,
-    interval_ms: Annotated[float, typer.Option(min=1, help="Time between two requests.")] = 100,
+    count: Annotated[int, typer.Option(min=1, help="Number of requests.")] = 10,
+    interval_ms: Annotated[
+        float, typer.Option(min=1, help="Milliseconds between two requests.")
+    ] = 100,
     form: OutputForm = Output.TABLE,
     directory: Directory = DIRECTORY,
 ) -> None:
-    """Ping and count what is lost; exits 1 if anything was."""
+    """Ping, and count what is lost. The exit status is 1 if a packet was lost."""
     result = LabRunner.load(directory).ping(source, target, count, interval_ms)
     if form is Output.JSON:
         output.emit_json(_ping_data(result))
@@ -257,7 +263,7 @@ def _ping_data(result: PingResult) -> dict[str, float]:
 
 @app.command(epilog="Example: ovnmesh lab apply az1 -f subnet.yaml")
 def apply(site: SiteName, filename: ManifestFile, directory: Directory = DIRECTORY) -> None:
-    """Apply manifests to a site; a Subnet becomes a switch, as Kube-OVN would make it."""
+    """Apply manifests to a site. A Subnet becomes a switch, as Kube-OVN would make it."""
     documents = parse_manifests(_read(filename), filename)
     for line in LabRunner.load(directory).apply(site, documents) or ("unchanged",):
         output.stdout().print(line)
@@ -273,7 +279,7 @@ def delete(site: SiteName, filename: ManifestFile, directory: Directory = DIRECT
 
 @app.command(epilog='Example: eval "$(ovnmesh lab env az1)"; ovn-nbctl show')
 def env(site: SiteName, directory: Directory = DIRECTORY) -> None:
-    """Print variables by which ovn-nbctl, its siblings, kubectl and openstack find a site."""
+    """Print variables by which OVN's tools, kubectl and openstack find a site."""
     runner = LabRunner.load(directory)
     entry = runner.connections(site)
     for variable, key in (
@@ -292,82 +298,16 @@ def env(site: SiteName, directory: Directory = DIRECTORY) -> None:
         sys.stdout.write(f"export OS_CLIENT_CONFIG_FILE={clouds_yaml}\nexport OS_CLOUD={site}\n")
 
 
-@fault_app.command("link", epilog="Example: ovnmesh lab fault link az1/az1-gw")
-def fault_link(
-    node: Annotated[
-        str, typer.Argument(metavar="SITE/NODE", help="SITE/NODE, or a node of the databases: ic1.")
-    ],
-    heal: Heal = False,
-    directory: Directory = DIRECTORY,
-) -> None:
-    """Pull the underlay cable of a node."""
-    LabRunner.load(directory).fault_link(node, heal=heal)
-
-
-@fault_app.command("kill", epilog="Example: ovnmesh lab fault kill az1/az1-gw ovs-vswitchd")
-def fault_kill(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="SITE/NODE", help="SITE/NODE, SITE (its control node), ic (all), or ic1, ..."
-        ),
-    ],
-    daemon: Annotated[
-        str,
-        typer.Argument(
-            help="Of a node: ovs-vswitchd, ovsdb-server, ovn-controller, agent; of a site: nb, sb, "
-            "ovn-northd, controller, ovn-ic, with --kubernetes etcd, kube-apiserver, forward, with "
-            "--openstack mariadb, neutron, keystone, forward; of ic: ic-db."
-        ),
-    ],
-    heal: Heal = False,
-    directory: Directory = DIRECTORY,
-) -> None:
-    """Kill a daemon with SIGKILL; --heal starts it again."""
-    LabRunner.load(directory).fault_kill(target, daemon, heal=heal)
-
-
-@fault_app.command("ic", epilog="Example: ovnmesh lab fault ic az1")
-def fault_ic(
-    site: Annotated[str, typer.Argument(metavar="SITE|all")],
-    heal: Heal = False,
-    directory: Directory = DIRECTORY,
-) -> None:
-    """Cut a site, or all, off the interconnection databases; traffic between nodes goes on."""
-    LabRunner.load(directory).fault_ic(site, heal=heal)
-
-
-@fault_app.command("ic-leader", epilog="Example: ovnmesh lab fault ic-leader --db nb")
-def fault_ic_leader(
-    db: Annotated[IcDb, typer.Option("--db", help="Whose leader.")] = IcDb.SB,
-    heal: Heal = False,
-    directory: Directory = DIRECTORY,
-) -> None:
-    """Kill the node that leads an interconnection database; --heal starts all that do not run."""
-    killed = LabRunner.load(directory).fault_ic_leader(db.value, heal=heal)
-    if killed:
-        output.stdout().print(f"killed {killed}")
-
-
-@fault_app.command("path", epilog="Example: ovnmesh lab fault path az1/az1-gw az2/az2-gw")
-def fault_path(
-    one: Annotated[str, typer.Argument(metavar="PLACE", help="SITE/NODE, SITE/control or SITE.")],
-    other: Annotated[str, typer.Argument(metavar="PLACE", help="The same, or ic, ic1, ...")],
-    heal: Heal = False,
-    directory: Directory = DIRECTORY,
-) -> None:
-    """Drop everything between two places, both ways, without a word; links stay up."""
-    LabRunner.load(directory).fault_path(one, other, heal=heal)
-
-
 @pod_app.command("add", epilog="Example: ovnmesh lab pod add az1/web --node az1-n1 --subnet prod")
 def pod_add(
-    pod: Annotated[str, typer.Argument(metavar="SITE/POD")],
-    node: Annotated[str, typer.Option(help="The node to run on.")],
-    subnet: Annotated[str, typer.Option(help="The Subnet its addresses are from.")] = "ovn-default",
+    pod: Annotated[str, typer.Argument(metavar="SITE/POD", help="The new pod.")],
+    node: Annotated[str, typer.Option(help="Node to run on.")],
+    subnet: Annotated[
+        str, typer.Option(help="Subnet that its addresses are from.")
+    ] = "ovn-default",
     directory: Directory = DIRECTORY,
 ) -> None:
-    """Add a pod."""
+    """Add a pod to a node."""
     site, _, name = pod.partition("/")
     added = LabRunner.load(directory).add_pod(site, name, node, subnet)
     output.stdout().print(f"{pod} {' '.join(str(a.ip) for a in added.addresses)} {added.netns}")
@@ -375,7 +315,8 @@ def pod_add(
 
 @pod_app.command("delete", epilog="Example: ovnmesh lab pod delete az1/web")
 def pod_delete(
-    pod: Annotated[str, typer.Argument(metavar="SITE/POD")], directory: Directory = DIRECTORY
+    pod: Annotated[str, typer.Argument(metavar="SITE/POD", help="The pod.")],
+    directory: Directory = DIRECTORY,
 ) -> None:
     """Delete a pod that was added."""
     site, _, name = pod.partition("/")

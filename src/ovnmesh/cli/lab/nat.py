@@ -14,11 +14,19 @@ from ovnmesh.lab import nat
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.topology import OVN_DEFAULT, Pod, Site, Subnet
 
-snat_app = typer.Typer(no_args_is_help=True, help="Translate what a Subnet sends to the outside.")
-eip_app = typer.Typer(no_args_is_help=True, help="Give pods an address in the external network.")
+snat_app = typer.Typer(
+    no_args_is_help=True,
+    help="Translate what a Subnet sends to the outside.",
+    epilog="Example: ovnmesh lab snat add az1",
+)
+eip_app = typer.Typer(
+    no_args_is_help=True,
+    help="Give pods an address in the external network.",
+    epilog="Example: ovnmesh lab eip add az1/pod1",
+)
 
 SubnetName = Annotated[str, typer.Option("--subnet", help="Name of the Subnet.")]
-PodName = Annotated[str, typer.Argument(metavar="SITE/POD")]
+PodName = Annotated[str, typer.Argument(metavar="SITE/POD", help="The pod, for example az1/pod1.")]
 
 
 @snat_app.command("add", epilog="Example: ovnmesh lab snat add az1")
@@ -47,7 +55,8 @@ def _find_subnet(site: str, name: str, directory: Path) -> tuple[Site, Subnet]:
 def eip_add(
     pod: PodName,
     distributed: Annotated[
-        bool, typer.Option("--distributed", help="Translate on the pod's own node.")
+        bool,
+        typer.Option("--distributed", help="Translate on the pod's own node, not on the gateway."),
     ] = False,
     directory: Directory = DIRECTORY,
 ) -> None:

@@ -17,15 +17,17 @@ OpenStackNames = Annotated[
     typer.Option(
         "--openstack",
         metavar="NAME",
-        help="Start an OpenStack site of that name as well: may be repeated, or hold commas. "
-        "Installs MariaDB and Neutron when first used.",
+        help="Also start an OpenStack site of this name; may be repeated, or name several, "
+        "separated by commas. The first use installs MariaDB and Neutron.",
     ),
 ]
-Keystone = Annotated[bool, typer.Option("--keystone", help="Give OpenStack sites a Keystone.")]
+Keystone = Annotated[bool, typer.Option("--keystone", help="Give OpenStack sites a real Keystone.")]
 Cache = Annotated[
     Path,
     typer.Option(
-        "--cache", envvar=install.CACHE_VARIABLE, help="Where OpenStack is installed, once."
+        "--cache",
+        envvar=install.CACHE_VARIABLE,
+        help="Folder in which OpenStack is installed, once.",
     ),
 ]
 
@@ -39,7 +41,7 @@ def add_openstack(spec: LabSpec, names: list[str] | None, *, keystone: bool) -> 
 
 
 def install_openstack(keystone: Keystone = False, cache: Cache = install.CACHE) -> None:
-    """Install what OpenStack sites run, as the first 'lab up --openstack' would."""
+    """Install what OpenStack sites need, as the first `lab up --openstack` would."""
     with output.progress("lab install") as step:
         installed = install.ensure_installed(cache, keystone=keystone, progress=step)
     output.stderr().print(f"installed: {installed.venv}")
