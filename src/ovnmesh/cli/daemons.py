@@ -25,29 +25,36 @@ LOG = logging.getLogger(__name__)
 HUNG_S = 60.0
 
 RunDir = Annotated[
-    Path, typer.Option(help="Folder for sockets, pid files and logs; made if missing.")
+    Path, typer.Option(help="Folder of ovn-ic's control socket, pid file and log; made if missing.")
 ]
 MetricsPort = Annotated[
-    int, typer.Option(help="Serve Prometheus metrics on this TCP port; 0 for none.")
+    int, typer.Option(help="TCP port of Prometheus metrics and health checks; 0 for none.")
 ]
-MetricsAddress = Annotated[str, typer.Option(help="Address the metrics port is bound to.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log debugging details too.")]
+MetricsAddress = Annotated[str, typer.Option(help="Address of the metrics port.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log details for debugging too.")]
 
 
 def controller(
     config: Annotated[
-        Path | None, typer.Option(help="Folder of Kubernetes YAML: ovn-ic-config, Subnets, Nodes.")
+        Path | None,
+        typer.Option(
+            help="Take the configuration from this folder of Kubernetes YAML: ovn-ic-config, "
+            "Subnets, Nodes."
+        ),
     ] = None,
     kubernetes: Annotated[
-        bool, typer.Option("--kubernetes", help="Configured by the Kubernetes API instead.")
+        bool,
+        typer.Option("--kubernetes", help="Take the configuration from the Kubernetes API."),
     ] = False,
     openstack: Annotated[
-        Path | None, typer.Option(help="Configured by this site file and Neutron instead.")
+        Path | None,
+        typer.Option(help="Take the configuration from this site file, and from Neutron."),
     ] = None,
     kubeconfig: Annotated[
         Path | None,
         typer.Option(
-            help="How to reach the API; by default the pod's service account, else KUBECONFIG."
+            help="With --kubernetes: how to reach the API. By default the pod's service account, "
+            "else the file that KUBECONFIG names, else ~/.kube/config."
         ),
     ] = None,
     nb: Annotated[
@@ -57,14 +64,17 @@ def controller(
         str, typer.Option(envvar="OVN_SB_DB", help="Southbound database of the site.")
     ] = "unix:/var/run/ovn/ovnsb_db.sock",
     run_dir: RunDir = Path("/run/ovnmesh/controller"),
-    router: Annotated[str, typer.Option(help="Logical router of the cluster.")] = "ovn-cluster",
+    router: Annotated[
+        str, typer.Option(help="Name of the cluster's logical router.")
+    ] = "ovn-cluster",
     metrics_port: MetricsPort = 0,
     metrics_address: MetricsAddress = "127.0.0.1",
     verbose: Verbose = False,
 ) -> None:
-    """Connect one availability zone as its configuration says, and keep it so.
+    """Connect one site as its configuration says, and keep it that way.
 
-    Runs in the foreground until SIGTERM or SIGINT; traffic goes on without it.
+    Give one of --config, --kubernetes and --openstack. The controller runs in the foreground until
+    SIGTERM or SIGINT. Traffic goes on without it.
 
     Examples: ovnmesh controller --config /etc/ovnmesh/site --nb unix:/run/ovn/ovnnb_db.sock;
     ovnmesh controller --kubernetes --nb tcp:ovn-nb.kube-system.svc:6641;
@@ -98,18 +108,18 @@ def agent(
         str, typer.Option(help="Open_vSwitch database of this node.")
     ] = "unix:/var/run/openvswitch/db.sock",
     sb: Annotated[
-        str, typer.Option(help="Southbound database; by default what ovn-controller uses.")
+        str, typer.Option(help="Southbound database; by default the one that ovn-controller uses.")
     ] = "",
     metrics_port: MetricsPort = 0,
     metrics_address: MetricsAddress = "127.0.0.1",
     verbose: Verbose = False,
 ) -> None:
-    """Mark this node as interconnection gateway while the controller says it is one.
+    """Mark this node as interconnection gateway while the controller says that it is one.
 
-    While it is one, also report on the paths to other gateways and on the MTU of the tunnels.
+    A gateway's agent also reports on the paths to other gateways, and on the MTU of the tunnels.
 
-    Touches external_ids:ovn-is-interconn of the local Open_vSwitch database, the keys ovnmesh-paths
-    and ovnmesh-tunnel-mtu of its own Chassis_Private row in SB, and nothing else.
+    The agent writes external_ids:ovn-is-interconn of the local Open_vSwitch database, the keys
+    ovnmesh-paths and ovnmesh-tunnel-mtu of its own Chassis_Private row in SB, and nothing else.
 
     Example: ovnmesh agent --ovs unix:/run/openvswitch/db.sock
     """

@@ -14,7 +14,7 @@ from ovnmesh.cli.ic_db.member import RunDir, pick_run_dir
 BACKUP_EXAMPLE = "Example: ovnmesh ic-db backup /var/backups/ic-2026-11-22.tar.gz"
 RESTORE_EXAMPLE = "Example: ovnmesh ic-db restore /var/backups/ic-2026-11-22.tar.gz --dry-run"
 
-Form = Annotated[output.Output, typer.Option("--output", "-o", help="Form of the result.")]
+Form = Annotated[output.Output, typer.Option("--output", "-o", help="Format of the result.")]
 
 
 def backup(
@@ -22,16 +22,17 @@ def backup(
     target: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE|DIR", help="A new *.tar, *.tar.gz, *.tgz, *.tar.xz, else a new folder."
+            metavar="FILE|DIR",
+            help="New archive (*.tar, *.tar.gz, *.tgz, *.tar.xz), or new folder.",
         ),
     ],
     run_dir: RunDir = None,
     form: Form = output.Output.TABLE,
 ) -> None:
-    """Back up both databases, while they are served, on any node.
+    """Back up both databases while they are served, on any node.
 
-    The folder, or the archive, holds two standalone database files with the rows' own UUIDs, and a
-    manifest. As the data directory of a new ovnmesh ic-db it serves the same mesh.
+    The backup holds two standalone database files, in which rows keep their UUIDs, and a manifest.
+    A new ovnmesh ic-db that has it as data directory serves the same mesh.
     """
     from datetime import UTC, datetime
 
@@ -62,30 +63,32 @@ def backup(
 def restore(
     ctx: typer.Context,
     source: Annotated[
-        Path, typer.Argument(metavar="FILE|DIR", help="What ovnmesh ic-db backup wrote.")
+        Path,
+        typer.Argument(metavar="FILE|DIR", help="A backup that ovnmesh ic-db backup has made."),
     ],
     force: Annotated[
         bool,
         typer.Option(
             "--force",
-            help="Make both databases exactly what the backup holds, tunnel keys of living sites "
-            "included: traffic between sites is interrupted.",
+            help="Make both databases exactly what the backup holds, even if that changes tunnel "
+            "keys of living sites. It interrupts traffic between sites.",
         ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = (
-        False
-    ),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, but change nothing.")
+    ] = (False),
     run_dir: RunDir = None,
     form: Form = output.Output.TABLE,
 ) -> None:
-    """Restore the databases served here from a backup, without stopping them.
+    """Restore the databases that are served here from a backup, without stopping them.
 
-    IC-NB: transit switches and claims that are missing come back; nothing is taken away. IC-SB: is
-    restored if no site has registered in it; if sites have, with the tunnel keys of the backup,
-    they keep it up to date themselves; with other keys, nothing is restored.
+    IC-NB gets back the transit switches and claims that are missing; nothing is taken away. IC-SB
+    is restored if no site has registered in it. If sites use it with the tunnel keys of the backup,
+    it stays as it is: the sites keep it up to date. If they use other keys, neither database is
+    restored.
 
-    Rows keep their UUIDs. With --force each database becomes what the backup holds; run ovn-appctl
-    -t ovn-controller inc-engine/recompute on every chassis afterwards if tunnel keys changed.
+    Rows keep their UUIDs. With --force each database becomes exactly what the backup holds. If
+    tunnel keys changed, run on every chassis: ovn-appctl -t ovn-controller inc-engine/recompute
     """
     from ovnmesh.icdb.backup.archive import open_backup
     from ovnmesh.icdb.backup.restore import apply_restore, prepare_restore

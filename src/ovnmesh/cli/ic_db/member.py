@@ -20,7 +20,8 @@ RunDir = Annotated[
 member_app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Servers of the clustered databases, on any node of the cluster.",
+    help="Show and remove servers of the clustered databases, on any node of the cluster.",
+    epilog="Example: ovnmesh ic-db member list",
 )
 
 
@@ -34,14 +35,14 @@ def pick_run_dir(ctx: typer.Context, run_dir: Path | None) -> Path:
 def member_list(
     ctx: typer.Context,
     run_dir: RunDir = None,
-    form: Annotated[output.Output, typer.Option("--output", "-o", help="Form of the result.")] = (
+    form: Annotated[output.Output, typer.Option("--output", "-o", help="Format of the result.")] = (
         output.Output.TABLE
     ),
 ) -> None:
     """Show the servers of both databases, as the server on this node sees them.
 
-    "connected" is what this node knows: the leader hears from every follower; a follower knows to
-    whom it has a connection.
+    CONNECTED is what this node knows. The leader hears from every follower. A follower knows only
+    to whom it has a connection.
     """
     from ovnmesh.icdb.cluster.members import read_members
 
@@ -84,16 +85,17 @@ def member_remove(
     member: Annotated[
         str,
         typer.Argument(
-            metavar="MEMBER", help="Address (its servers of both databases), or a server id."
+            metavar="MEMBER",
+            help="Address of a node, for its servers of both databases, or the id of one server.",
         ),
     ],
-    force: Annotated[bool, typer.Option("--force", help="Even the leader.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Remove it even if it leads.")] = False,
     run_dir: RunDir = None,
 ) -> None:
-    """Remove a server that is gone for good; a new one may then take its place.
+    """Remove a server that is gone for good. A new one may then take its place.
 
-    Refused if more than half of the servers that stay would not be connected. A server that is
-    removed while it runs ends, and does not come back before its files are moved away.
+    The command refuses unless more than half of the servers that stay are connected. A server that
+    is removed while it runs ends, and does not come back before its files are moved away.
     """
     from ovnmesh.icdb.cluster.members import (
         check_removal,

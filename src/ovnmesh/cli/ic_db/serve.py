@@ -37,13 +37,14 @@ app.add_typer(member_app, name="member")
 def ic_db(
     ctx: typer.Context,
     data_dir: Annotated[
-        Path, typer.Option(help="Database files; created, upgraded, kept.", resolve_path=True)
+        Path, typer.Option(help="Folder of the database files; made if missing.", resolve_path=True)
     ] = _DATA_DIR,
     run_dir: Annotated[
-        Path, typer.Option(help="Sockets, pid files, ic-db.ready.", resolve_path=True)
+        Path, typer.Option(help="Folder of sockets, pid files and ic-db.ready.", resolve_path=True)
     ] = _RUN_DIR,
     log_dir: Annotated[
-        Path | None, typer.Option(help="Log files of the servers.", resolve_path=True)
+        Path | None,
+        typer.Option(help="Folder of the servers' log files; default: none.", resolve_path=True),
     ] = None,
     address: Annotated[
         str | None,
@@ -61,51 +62,57 @@ def ic_db(
         str | None,
         typer.Option(
             metavar="IP,IP,IP",
-            help="All nodes of a cluster, this one among them (environment: NODE_IPS; default: "
-            "none, serve alone).",
+            help="Addresses of all nodes of the cluster, this one among them (environment: "
+            "NODE_IPS; default: none, serve alone).",
         ),
     ] = None,
     leader: Annotated[
         str | None,
         typer.Option(
             metavar="IP",
-            help="The node that founds the cluster (environment: LEADER_IP; default: this one).",
+            help="Address of the node that founds the cluster (environment: LEADER_IP; default: "
+            "this one).",
         ),
     ] = None,
     nb_raft_port: Annotated[
         str | None,
-        typer.Option(metavar="PORT", help="TCP port of IC-NB's RAFT servers (default: 6647)."),
+        typer.Option(
+            metavar="PORT", help="TCP port by which the nodes replicate IC-NB (default: 6647)."
+        ),
     ] = None,
     sb_raft_port: Annotated[
         str | None,
-        typer.Option(metavar="PORT", help="TCP port of IC-SB's RAFT servers (default: 6648)."),
+        typer.Option(
+            metavar="PORT", help="TCP port by which the nodes replicate IC-SB (default: 6648)."
+        ),
     ] = None,
     election_timer: Annotated[
         str | None,
         typer.Option(
             metavar="MS",
-            help="Milliseconds until a lost leader is replaced, for a cluster that this node "
-            "founds (default: 500).",
+            help="Milliseconds until a silent leader is replaced; counts when this node founds "
+            "the cluster (default: 500).",
         ),
     ] = None,
     ts_name: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="First switch; the others append 1, 2, ... (environment: TS_NAME; default: ts).",
+            help="Name of the first transit switch; the others append 1, 2, ... (environment: "
+            "TS_NAME; default: ts).",
         ),
     ] = None,
     ts_count: Annotated[
         str | None,
         typer.Option(
-            metavar="N", help="How many transit switches (environment: TS_NUM; default: 1)."
+            metavar="N", help="Number of transit switches (environment: TS_NUM; default: 1)."
         ),
     ] = None,
     ts_cidr: Annotated[
         str | None,
         typer.Option(
             metavar="CIDR[,CIDR]",
-            help="Subnet of the first switch, the others take the next ones "
+            help="Subnet of the first transit switch; the others take the next ones "
             "(environment: TS_CIDR; default: 169.254.100.0/24 and/or fd00:a9fe:64::/112).",
         ),
     ] = None,
@@ -117,13 +124,13 @@ def ic_db(
         ),
     ] = None,
 ) -> None:
-    """Serve the interconnection databases (IC-NB, IC-SB) in the foreground.
+    """Serve the interconnection databases (IC-NB, IC-SB), and make the transit switches.
 
-    Ends with 0 on SIGTERM or SIGINT, with 1 if the databases cannot be served or a server died,
-    with 2 if a flag or environment variable is wrong.
+    It runs in the foreground. With --nodes this node is a member of a RAFT cluster. The commands
+    below look after databases that are served on this node.
 
-    With --nodes a member of a RAFT cluster of them. Without a command it serves; the commands below
-    look after databases that are served on this node.
+    The exit status is 0 after SIGTERM or SIGINT, 1 if the databases cannot be served or a server
+    died, 2 if a flag or environment variable is wrong.
     """
     if ctx.invoked_subcommand is not None:
         ctx.obj = run_dir
