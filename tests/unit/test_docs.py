@@ -88,6 +88,8 @@ def check_call(words: list[str]) -> str:
             if found is None:
                 return "" if word in ("...", "CMD") else f"no command {word}"
             command, flags = found, flags_of(found)
+        elif not command.context_settings.get("allow_interspersed_args", True):
+            return ""  # the rest is another tool's
     return ""
 
 
@@ -118,6 +120,34 @@ and `ovnmesh nonsense`, `ovnmesh route add az1 10.0.0.0/8 --via az2`"""
 def test_every_command_is_documented() -> None:
     documented = {words[0] for page in PAGES for words in calls(read(page)) if words}
     assert set(COMMANDS) <= documented
+
+
+def commands(command=None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, object]]:
+    """Every command and group of the command line, by its words."""
+    command = command or root()
+    yield " ".join(("ovnmesh", *path)), command
+    for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
+        yield from commands(command.get_command(None, name), (*path, name))
+
+
+COMMAND_LINE = list(commands())
+
+
+@pytest.mark.parametrize(("name", "command"), COMMAND_LINE, ids=[name for name, _ in COMMAND_LINE])
+def test_every_help_has_an_example_that_works(name: str, command) -> None:
+    text = " ".join(f"{command.help or ''} {command.epilog or ''}".split())
+    examples = re.findall(
+        r"ovnmesh .*?(?=;| ovnmesh |$)", re.split(r"Examples?: ", text, maxsplit=1)[1]
+    )
+    found = [END.split(each + " ", maxsplit=1)[0].split()[1:] for each in examples]
+    assert any(" ".join(("ovnmesh", *words)).startswith(name) for words in found)
+    assert [words for words in found if check_call(words)] == []
+
+
+@pytest.mark.parametrize(("name", "command"), COMMAND_LINE, ids=[name for name, _ in COMMAND_LINE])
+def test_every_argument_has_a_help(name: str, command) -> None:
+    silent = [param.name for param in command.params if not param.help]
+    assert silent == []
 
 
 @pytest.mark.parametrize("name", ["ic-db", "controller", "agent", "status", "leave", "routes"])

@@ -200,7 +200,7 @@ def test_command_line_in_the_pod_understands_what_it_gets(plugin: Plugin) -> Non
     assert (done.returncode, done.stdout.split()[0]) == (0, "ovnmesh")
     done = plugin.run("routes", "--help")
     assert done.returncode == 0
-    assert "Show what a site advertises" in done.stdout
+    assert "Show the routes of a site" in done.stdout
     unknown = plugin.run("heal")
     assert unknown.returncode == 2
     assert "No such command 'heal'" in unknown.stderr

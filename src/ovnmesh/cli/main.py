@@ -63,6 +63,7 @@ app = typer.Typer(
     no_args_is_help=True,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Examples: ovnmesh status; ovnmesh routes az1; ovnmesh gateway drain --help",
     pretty_exceptions_enable=False,
 )
 
@@ -80,7 +81,12 @@ def _root(
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Connect OVN networks: pods and VMs reach each other by their own addresses."""
+    """Connect the OVN networks of several clusters and clouds.
+
+    Pods and VMs reach each other by their own addresses. SITE is the name of a cluster or cloud in
+    the sites file. Without a sites file there is one site, "local": that of OVN_NB_DB and
+    OVN_SB_DB, or of the databases on this machine.
+    """
 
 
 def main() -> None:

@@ -43,11 +43,11 @@ REFUSED = {
 }
 
 _HELP = """\
-Runs the ovnmesh command line in a controller's pod of the cluster that kubectl points at. COMMAND
-is a command of ovnmesh; it takes no SITE, because the cluster is the site.
+Run the ovnmesh command line in a controller's pod of the cluster that kubectl points at. COMMAND
+is a command of ovnmesh. It takes no SITE, because the cluster is the site.
 
-Flags of kubectl may stand before or after COMMAND; but what comes after nbctl, sbctl, icnbctl or
-icsbctl is given to that tool as it is.
+Flags of kubectl may stand before or after COMMAND. What follows nbctl, sbctl, icnbctl or icsbctl
+is handed to that tool as it is.
 """
 _EXAMPLES = """\
 examples:
@@ -58,8 +58,8 @@ examples:
   kubectl ovnmesh nbctl lr-route-list ovn-cluster
   kubectl ovnmesh --context az2 icsbctl --format=json list Route
 
-The exit status is that of the command. Without a controller's pod it is 1, and `status` shows the
-Interconnection as a controller left it.
+The exit status is that of the command. If no controller's pod runs it is 1, and `status` shows
+the Interconnection as a controller left it.
 """
 
 

@@ -26,7 +26,8 @@ from ovnmesh.views.site import overview
 route_app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help='Manual routes, for sites whose auto-route is "false".',
+    help="Add and remove manual routes to other sites.",
+    epilog="Example: ovnmesh route add az1 10.17.0.0/24 --via az2",
 )
 
 #: Seconds given to a running controller to leave.
@@ -43,12 +44,11 @@ def leave(
     ] = False,
     sites_file: SitesFile = None,
 ) -> None:
-    """Take a site out of the mesh and put its databases back as they were before it joined.
+    """Take a site out of the mesh, and put its databases back as they were before it joined.
 
-    Where the site is configured by a folder of manifests, or by the site file of an OpenStack
-    cloud, sets enable-ic to false there and lets the running controller do it; without a
-    controller, does it itself. Traffic inside the site, and between the other sites, is not
-    touched.
+    If the sites file names the site's folder of manifests or its site file, the command sets
+    enable-ic to false there, and the running controller leaves. If no controller runs, the command
+    leaves by itself. Traffic inside the site, and between the other sites, is not touched.
 
     Example: ovnmesh leave az1
     """
@@ -150,13 +150,16 @@ def _disable(path: Path) -> bool:
 
 
 def forget(
-    az: Annotated[str, typer.Argument(metavar="AZ", help="AZ name of the site that is gone.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    az: Annotated[
+        str, typer.Argument(metavar="AZ", help="AZ name of the site that is gone for good.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     sites_file: SitesFile = None,
 ) -> None:
     """Remove what a site that is gone for good has left in the interconnection databases.
 
-    Other sites then withdraw its routes, and its name is free. A site that still runs comes back.
+    The other sites then withdraw its routes, and its name is free. First make sure that no ovn-ic
+    of that site runs: it would write its rows again.
 
     Example: ovnmesh forget az3
     """
@@ -173,19 +176,26 @@ def forget(
     output.stderr().print(f"{az} is forgotten")
 
 
-Prefix_ = Annotated[str, typer.Argument(metavar="PREFIX", help="e.g. 10.17.0.0/24")]
+Prefix_ = Annotated[
+    str, typer.Argument(metavar="PREFIX", help="Remote prefix, for example 10.17.0.0/24.")
+]
 Via = Annotated[str, typer.Option(help="AZ name of the site that has the prefix.")]
 
 
 @route_app.command("add", epilog="Example: ovnmesh route add az1 10.17.0.0/24 --via az2")
 def route_add(site: SiteName, prefix: Prefix_, via: Via, sites_file: SitesFile = None) -> None:
-    """Add a static route to a remote prefix; the next hop is looked up by AZ."""
+    """Add a static route to a prefix of another site, over each transit switch.
+
+    The next hop is that site's address on the switch. Add a route back in the other site too. Use
+    this where auto-route is "false"; with auto-route "true" the manual route replaces the learned
+    one.
+    """
     _route(site, prefix, via, sites_file, add=True)
 
 
 @route_app.command("del", epilog="Example: ovnmesh route del az1 10.17.0.0/24 --via az2")
 def route_del(site: SiteName, prefix: Prefix_, via: Via, sites_file: SitesFile = None) -> None:
-    """Remove a static route that was added by hand or by `route add`."""
+    """Remove a manual route, whether `route add` or a hand has added it."""
     _route(site, prefix, via, sites_file, add=False)
 
 

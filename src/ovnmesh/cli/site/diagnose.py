@@ -24,15 +24,20 @@ def diagnose(
     sites: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SITE]...", help="Sites; all by default.", autocompletion=complete_site
+            metavar="[SITE]...",
+            help="Sites to diagnose; all by default.",
+            autocompletion=complete_site,
         ),
     ] = None,
     form: OutputForm = Output.TABLE,
     sites_file: SitesFile = None,
 ) -> None:
-    """Say what is wrong with sites; for OpenStack sites also what Neutron's API shows.
+    """Show everything that is wrong with sites; for OpenStack sites also ask Neutron.
 
-    Exit status 1 if anything is an error.
+    For an OpenStack site the sites file must name the site file. Neutron tells of disabled routers,
+    routers without a subnet, and security groups that let nothing in from other sites.
+
+    The exit status is 1 if any finding is an error.
 
     Examples: ovnmesh diagnose; ovnmesh diagnose os1 -o json
     """

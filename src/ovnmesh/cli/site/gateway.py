@@ -26,7 +26,8 @@ from ovnmesh.views.gateways import ServingLine, active_node, serving
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Gateway nodes: who carries the traffic, and planned switch-overs.",
+    help="Show a site's gateway nodes, and move traffic from one to another.",
+    epilog="Example: ovnmesh gateway drain az1 az1-gw",
 )
 
 #: Seconds for the controller to follow, and how often it is looked at.
@@ -44,9 +45,9 @@ def list_(
     form: OutputForm = Output.TABLE,
     sites_file: SitesFile = None,
 ) -> None:
-    """Show the gateways of each transit switch, the first in line first.
+    """Show the gateways of each transit switch, in the order in which they take over.
 
-    Exit status 1 if a transit switch has no active gateway, in every format.
+    The exit status is 1 if a transit switch has no active gateway, in every format.
     """
     (access,) = pick_sites([site], sites_file)
     with Session(access) as session:
@@ -62,9 +63,9 @@ def list_(
 
 @app.command(epilog="Example: ovnmesh gateway drain az1 az1-gw")
 def drain(site: SiteName, node: Node, sites_file: SitesFile = None) -> None:
-    """Move traffic off a gateway node, before its maintenance for instance.
+    """Move traffic off a gateway node, for example before its maintenance.
 
-    It stays last in line: should all others fail, it serves. `undrain` makes it a reserve again.
+    The node stays last in line: it serves if all others fail. `undrain` makes it a reserve again.
     """
     _change(site, sites_file, lambda observed: plan_drain(observed, node), _none_on(node))
 
@@ -85,7 +86,10 @@ def prefer(
     ] = None,
     sites_file: SitesFile = None,
 ) -> None:
-    """Move traffic to a gateway node, where it stays until that node fails."""
+    """Move traffic to a gateway node. It stays there until that node fails.
+
+    Undo it with `ovnmesh gateway reset`.
+    """
 
     def moved(observed: Observed) -> bool:
         wanted = switch or sorted(observed.nb.served_switches())
@@ -101,7 +105,7 @@ def prefer(
 
 @app.command(epilog="Example: ovnmesh gateway reset az1")
 def reset(site: SiteName, sites_file: SitesFile = None) -> None:
-    """Go back to the order of gw-nodes: forget failovers, preferences and drains."""
+    """Move traffic back to the order of gw-nodes; forget failovers, preferences and drains."""
     _change(site, sites_file, plan_reset, _first_in_line)
 
 

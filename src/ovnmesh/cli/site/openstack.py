@@ -35,13 +35,16 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     help="Join the mesh with routers of an OpenStack cloud, and leave it.",
+    epilog="Example: ovnmesh openstack join --dry-run",
 )
 
-SiteFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The site file.")]
+SiteFileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The site file of the cloud.")
+]
 Nb = Annotated[str, typer.Option(envvar="OVN_NB_DB", help="Northbound database of Neutron.")]
 Sb = Annotated[str, typer.Option(envvar="OVN_SB_DB", help="Southbound database of Neutron.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Show every change that would be made; make none.")
+    bool, typer.Option("--dry-run", help="Show every change that would be made, but make none.")
 ]
 DEFAULT_NB = "unix:/var/run/ovn/ovnnb_db.sock"
 DEFAULT_SB = "unix:/var/run/ovn/ovnsb_db.sock"
@@ -58,45 +61,55 @@ START = (
 )
 def join(
     file: SiteFileArgument = Path(SITE_FILE),
-    cloud: Annotated[str, typer.Option(help="Write the file: entry of clouds.yaml.")] = "",
+    cloud: Annotated[
+        str, typer.Option(help="Write the file: name of the entry in clouds.yaml.")
+    ] = "",
     router: Annotated[
         list[str] | None,
-        typer.Option(help="Write the file: a router's name or id; may be repeated."),
+        typer.Option(help="Write the file: name or id of a router; may be repeated."),
     ] = None,
-    az_name: Annotated[str, typer.Option(help="Write the file: name of the site.")] = "",
+    az_name: Annotated[
+        str, typer.Option(help="Write the file: name of the availability zone.")
+    ] = "",
     ic_db_host: Annotated[
         list[str] | None,
-        typer.Option(help="Write the file: address of the interconnection databases."),
+        typer.Option(
+            help="Write the file: address of the interconnection databases; may be repeated."
+        ),
     ] = None,
     gateway: Annotated[
         list[str] | None,
         typer.Option(
-            help="Write the file: host name of a gateway node, the preferred one first; by "
-            "default every chassis with enable-chassis-as-gw."
+            help="Write the file: host name of a gateway node; may be repeated, the preferred one "
+            "first. By default every chassis with enable-chassis-as-gw."
         ),
     ] = None,
     create_router: Annotated[
-        bool, typer.Option("--create-router", help="Make the routers that do not exist.")
+        bool, typer.Option("--create-router", help="Create the routers that do not exist.")
     ] = False,
     allow_from_mesh: Annotated[
         bool,
         typer.Option(
             "--allow-from-mesh",
-            help="Add security-group rules for the prefixes that other sites advertise; again "
-            "to bring them up to date.",
+            help="Add security-group rules for the prefixes that other sites advertise. Run it "
+            "again to bring the rules up to date.",
         ),
     ] = False,
     dry_run: DryRun = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the controller.")] = 60.0,
+    timeout: Annotated[
+        float, typer.Option(help="Wait for the controller for this many seconds at most.")
+    ] = 60.0,
     nb: Nb = DEFAULT_NB,
     sb: Sb = DEFAULT_SB,
     form: OutputForm = Output.TABLE,
 ) -> None:
-    """Connect routers of an OpenStack cloud as a site file says.
+    """Connect routers of an OpenStack cloud to the mesh, as a site file says.
 
-    Checks the file, asks Neutron for the routers, sets enable-ic to true, and waits until the
-    running controller has joined. With --cloud, --router, --az-name and --ic-db-host it writes the
-    file first.
+    The command checks the file, asks Neutron for the routers, sets enable-ic to true, and waits
+    until the running controller has joined. With --cloud, --router, --az-name and --ic-db-host it
+    writes the file first.
+
+    The exit status is 1 if the site has not joined.
     """
     from ovnmesh.operate.openstack import Joining, apply_changes
 
@@ -140,11 +153,11 @@ def leave(
     sb: Sb = DEFAULT_SB,
     form: OutputForm = Output.TABLE,
 ) -> None:
-    """Take an OpenStack site out of the mesh, with everything that join has made.
+    """Take an OpenStack site out of the mesh, and remove everything that join has made.
 
-    Sets enable-ic to false and lets the running controller leave, or does so itself without one.
-    Then removes the security-group rules and the routers that join has made; a router with anything
-    attached to it stays.
+    The command sets enable-ic to false, and the running controller leaves. If no controller runs,
+    the command leaves by itself. Then it removes the security-group rules and the routers that join
+    has made. A router with anything attached to it stays.
     """
     from ovnmesh.operate.openstack import Leaving, apply_changes
 

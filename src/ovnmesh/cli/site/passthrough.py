@@ -19,7 +19,8 @@ from ovnmesh.errors import ConfigError, Problem
 PACKAGE = "ovn-common"
 
 Arguments = Annotated[
-    list[str] | None, typer.Argument(metavar="ARGS", help="Given to the tool as they are.")
+    list[str] | None,
+    typer.Argument(metavar="ARGS", help="Arguments of the tool; they are handed on as they are."),
 ]
 
 
@@ -43,7 +44,8 @@ def _command(
     @app.command(
         # From SITE on, nothing is ours: options, `--` and what only looks like one.
         context_settings={"allow_interspersed_args": False},
-        help=f"Run {tool} on a site's {database} database.\n\nOptions of ovnmesh go before SITE.",
+        help=f"Run {tool} on a site's {database} database.\n\n"
+        "Options of ovnmesh go before SITE; what follows SITE is the tool's.",
         epilog=f"Example: {example}",
     )
     def run(site: SiteName, args: Arguments = None, sites_file: SitesFile = None) -> None:

@@ -23,11 +23,15 @@ from ovnmesh.views.site import PortLine, SiteOverview, overview, to_json
 
 SitesFile = Annotated[
     Path | None,
-    typer.Option("--sites-file", envvar="OVNMESH_SITES", help="Where SITE names are looked up."),
+    typer.Option(
+        "--sites-file",
+        envvar="OVNMESH_SITES",
+        help="File that says where each SITE's databases are.",
+    ),
 ]
-OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Form of the result.")]
+OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Format of the result.")]
 SiteName = Annotated[
-    str, typer.Argument(metavar="SITE", help="Name of a site.", autocompletion=complete_site)
+    str, typer.Argument(metavar="SITE", help="Name of the site.", autocompletion=complete_site)
 ]
 
 NO_CONTROLLER = Finding(
@@ -45,24 +49,24 @@ def status(
     sites: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SITE]...", help="Sites; all by default.", autocompletion=complete_site
+            metavar="[SITE]...",
+            help="Sites to show; all by default.",
+            autocompletion=complete_site,
         ),
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until every site is healthy and has peers.")
+        bool, typer.Option("--wait", help="Wait until every site is healthy and sees another site.")
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 60.0,
+    timeout: Annotated[float, typer.Option(help="Wait for this many seconds at most.")] = 60.0,
     form: OutputForm = Output.TABLE,
     sites_file: SitesFile = None,
 ) -> None:
-    """Show sites, gateways (the active one marked), transit ports, routes and findings.
+    """Show the sites: state, gateways, transit ports, refused routes, findings.
 
-    On the host of the interconnection databases, or with OVN_IC_NB_DB and OVN_IC_SB_DB set, shows
-    the whole mesh.
+    Where the interconnection databases answer, also show all availability zones of the mesh. For
+    sites that are named, also show the paths from their gateways to those of other sites.
 
-    For sites that are named, also shows the paths from their gateways to those of other sites.
-
-    Exit status 1 if anything is unhealthy, in every format.
+    The exit status is 1 if any site is unhealthy, in every format.
 
     Examples: ovnmesh status; ovnmesh status az1 -o json; ovnmesh status --wait --timeout 30
     """
@@ -103,9 +107,10 @@ def routes(
     form: OutputForm = Output.TABLE,
     sites_file: SitesFile = None,
 ) -> None:
-    """Show what a site advertises, has learned, was given by hand, refuses and withholds.
+    """Show the routes of a site: advertised, learned, manual, refused and withheld, and why.
 
-    The remote addresses on the transit switches, next hops for manual routes, come first.
+    The addresses of the other sites on the transit switches come first: they are the next hops for
+    manual routes.
 
     Example: ovnmesh routes az1
     """

@@ -26,18 +26,23 @@ from ovnmesh.views.transit import Member, members, without_other
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Transit switches of the mesh: list, add one, remove one, under traffic.",
+    help="Show, add and remove the mesh's transit switches, without losing a packet.",
+    epilog="Example: ovnmesh transit-switch add ts1",
 )
 
 #: Seconds between two looks.
 POLL_S = 0.1
 SwitchName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the transit switch.")]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait at most.")]
+Timeout = Annotated[float, typer.Option(help="Wait for the sites for this many seconds at most.")]
 
 
 @app.command("list", epilog="Example: ovnmesh transit-switch list -o json")
 def list_(form: OutputForm = Output.TABLE, sites_file: SitesFile = None) -> None:
-    """Show each transit switch: subnet, who is on it, and how far they have got."""
+    """Show each transit switch: its subnet, the sites on it, and the state of each there.
+
+    A site is connecting (no port yet), warming (its port carries nothing yet), in service, or
+    draining.
+    """
     with open_mesh(sites_file) as mesh:
         ic = mesh.read()
     found = [(ts, members(ts, ic)) for ts in ic.transit_switches.values()]
@@ -76,14 +81,18 @@ def add(
     name: SwitchName,
     cidr: Annotated[
         str | None,
-        typer.Option(metavar="CIDR[,CIDR]", help="Its subnet; by default the next free one."),
+        typer.Option(
+            metavar="CIDR[,CIDR]",
+            help="Subnet of the switch, one of each family at most; by default the next free one.",
+        ),
     ] = None,
     timeout: Timeout = 60.0,
     sites_file: SitesFile = None,
 ) -> None:
-    """Add a transit switch and wait until every site uses it; no packet is lost.
+    """Add a transit switch, and wait until every site uses it. No packet is lost.
 
-    Run again, it goes on waiting; one that is being removed is put back into service.
+    If it is interrupted, run it again: it goes on waiting. A switch that is being removed is put
+    back into service.
     """
     with open_mesh(sites_file) as mesh, output.progress(f"transit-switch add {name}") as step:
         known = mesh.read().transit_switches
@@ -117,16 +126,16 @@ def remove(
         bool,
         typer.Option(
             "--force",
-            help="Remove it although sites do not answer within --timeout, or have no other.",
+            help="Remove it even if sites do not answer within --timeout, or have no other switch.",
         ),
     ] = False,
     timeout: Timeout = 60.0,
     sites_file: SitesFile = None,
 ) -> None:
-    """Take a transit switch out of service at every site, then remove it; no packet is lost.
+    """Take a transit switch out of service at every site, then remove it. No packet is lost.
 
-    Refused if a site has no other switch in service. Interrupted, run it again, or put the switch
-    back into service with `transit-switch add`.
+    The command refuses if a site has no other switch in service. If it is interrupted, run it
+    again, or put the switch back into service with `transit-switch add`.
     """
     with open_mesh(sites_file) as mesh, output.progress(f"transit-switch remove {name}") as step:
         ic = mesh.read()

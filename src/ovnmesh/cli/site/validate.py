@@ -17,7 +17,10 @@ from ovnmesh.errors import ConfigError, Problem, ProviderError
 from ovnmesh.providers.base import ProviderState
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Check the configuration of a site."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Check the configuration of a site.",
+    epilog="Example: ovnmesh site validate /etc/ovnmesh/site",
 )
 
 
@@ -52,17 +55,17 @@ def validate(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", help="Site files of OpenStack clouds, and folders of manifests."
+            metavar="FILE...", help="Site files of OpenStack clouds, or folders of manifests."
         ),
     ],
     cloud: Annotated[
-        bool, typer.Option("--cloud", help="Also ask the cloud: routers, subnets, credentials.")
+        bool, typer.Option("--cloud", help="Also ask the cloud for routers, subnets and rights.")
     ] = False,
     form: OutputForm = Output.TABLE,
 ) -> None:
     """Check site files and folders of manifests as the controller would; change nothing.
 
-    Exit status 2 if anything is wrong, 1 if a cloud cannot be asked.
+    The exit status is 2 if anything is wrong, 1 if a cloud cannot be asked.
     """
     verdicts = [_judge(path, cloud) for path in files]
     if form is Output.JSON:
