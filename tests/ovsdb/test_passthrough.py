@@ -194,7 +194,8 @@ def test_database_that_must_tell_and_does_not_answer(sites_file, run) -> None:
     named = sites_file(az1={"nb": "unix:/nobody/here", "sb": "unix:/nobody/here"})
     done = run("icnbctl", "az1", "ts-list", OVNMESH_SITES=named)
     assert done.returncode == 1
-    assert "error: OVN_Northbound cannot be reached" in done.stderr
+    assert "error: site az1: OVN_Northbound cannot be reached" in done.stderr
+    assert "nb and sb of the sites file" in done.stderr
 
 
 def test_tool_that_is_not_installed(site, run, tmp_path: Path) -> None:

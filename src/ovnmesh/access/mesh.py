@@ -1,30 +1,72 @@
 """The interconnection databases for the length of a command, without any site's own.
 
-Called by commands about the mesh as a whole. Finds the databases, connects, reads, and closes. Must
-not format, must not decide.
+Finds the databases, connects, reads, and closes. Must not format, must not decide.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
-from ovnmesh.access.session import connect_interconnect, read_ic_remotes, read_interconnect
-from ovnmesh.access.sites import SiteAccess, interconnect_remotes, pick_sites
+from ovnmesh.access.interconnect import find_interconnect
+from ovnmesh.access.sites import pick_sites
 from ovnmesh.errors import ConfigError, OvsdbUnavailable, Problem
-from ovnmesh.model.changes import Batch
+from ovnmesh.model.changes import Batch, Db
 from ovnmesh.model.interconnect import Interconnect, TransitSwitch
+from ovnmesh.model.reading import observe_interconnect
+from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 
 
 class MeshSession:
-    """Connections to both interconnection databases; made by `open_mesh`."""
+    """Connections to both interconnection databases.
 
-    def __init__(self, databases: tuple[Database, Database]) -> None:
-        self._databases = databases
+    Args:
+        ic_nb: OVSDB connection method of the northbound one.
+        ic_sb: the same, southbound.
+    """
+
+    def __init__(self, ic_nb: str, ic_sb: str) -> None:
+        self._nb = Database(ic_nb, schema.interconnect_northbound())
+        self._sb = Database(ic_sb, schema.interconnect_southbound())
+
+    def __enter__(self) -> "MeshSession":
+        """Connect.
+
+        Raises:
+            OvsdbUnavailable: a database cannot be reached.
+        """
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Disconnect."""
+        self.close()
+
+    def connect(self) -> None:
+        """Connect.
+
+        Raises:
+            OvsdbUnavailable: a database cannot be reached; then none is connected.
+        """
+        try:
+            self._nb.connect()
+            self._sb.connect()
+        except OvsdbUnavailable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._nb.close()
+        self._sb.close()
 
     def read(self) -> Interconnect:
         """What the databases hold now."""
-        return read_interconnect(self._databases)
+        return observe_interconnect(self._nb.snapshot(), self._sb.snapshot())
 
     def find(self, name: str) -> TransitSwitch | None:
         """The transit switch of that name now, None if there is none."""
@@ -32,37 +74,20 @@ class MeshSession:
 
     def apply(self, batch: Batch) -> None:
         """Apply one batch."""
-        next(each for each in self._databases if each.db is batch.db).apply(batch)
+        (self._nb if batch.db is Db.IC_NB else self._sb).apply(batch)
 
 
-@contextmanager
-def open_mesh(sites_file: Path | None) -> Iterator[MeshSession]:
-    """Connect to the interconnection databases that something names.
+def open_mesh(sites_file: Path | None) -> MeshSession:
+    """The interconnection databases that something names, to be entered.
+
+    Args:
+        sites_file: as given on the command line; None for the one that applies.
 
     Raises:
         ConfigError: nothing names any.
-        OvsdbUnavailable: they cannot be reached.
     """
-    ic_nb, ic_sb = _find_interconnect(pick_sites([], sites_file))
+    ic_nb, ic_sb = find_interconnect(pick_sites([], sites_file))
     if not ic_nb:
         expected = "--sites-file, or OVN_IC_NB_DB and OVN_IC_SB_DB"
         raise ConfigError([Problem("interconnection databases", "none named", expected)])
-    databases = connect_interconnect(ic_nb, ic_sb)
-    try:
-        yield MeshSession(databases)
-    finally:
-        for database in databases:
-            database.close()
-
-
-def _find_interconnect(accesses: list[SiteAccess]) -> tuple[str, str]:
-    """The interconnection databases, as something names them, else as any site's record does."""
-    named = interconnect_remotes(accesses)
-    for access in accesses if not all(named) else ():
-        try:
-            recorded = read_ic_remotes(access)
-        except OvsdbUnavailable:
-            continue  # another site may know
-        if all(recorded):
-            return recorded
-    return named
+    return MeshSession(ic_nb, ic_sb)

@@ -6,7 +6,6 @@ environment variables of ovn-nbctl(8) and its siblings count. Must not connect.
 """
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,7 @@ LOCAL_SITE = "local"
 
 
 @dataclass(frozen=True, slots=True)
-class SiteAccess:
+class SiteAddress:
     """How to reach one site.
 
     Attributes:
@@ -58,7 +57,7 @@ def sites_file(given: Path | None) -> Path | None:
     return next((path for path in (lab, SYSTEM_FILE) if path.is_file()), None)
 
 
-def load_sites(given: Path | None) -> dict[str, SiteAccess]:
+def load_sites(given: Path | None) -> dict[str, SiteAddress]:
     """All sites of the sites file; without one, the site of the environment if there is any.
 
     Raises:
@@ -77,7 +76,7 @@ def load_sites(given: Path | None) -> dict[str, SiteAccess]:
     return {str(name): _parse_site(path, str(name), entry) for name, entry in entries.items()}
 
 
-def pick_sites(names: list[str], given: Path | None) -> list[SiteAccess]:
+def pick_sites(names: list[str], given: Path | None) -> list[SiteAddress]:
     """The named sites, or all.
 
     Raises:
@@ -100,36 +99,18 @@ def complete_site(incomplete: str) -> list[str]:
         return []
 
 
-def interconnect_remotes(sites: Iterable[SiteAccess]) -> tuple[str, str]:
-    """Where the interconnection databases are: as the sites say, else as on their own host.
-
-    Returns:
-        Connection methods of northbound and southbound; empty if nothing says.
-    """
-    for site in sites:
-        if site.ic_nb and site.ic_sb:
-            return site.ic_nb, site.ic_sb
-    named = os.environ.get("OVN_IC_NB_DB", ""), os.environ.get("OVN_IC_SB_DB", "")
-    if all(named):
-        return named
-    # Default sockets of ovn-ctl(8), which `ovnmesh ic-db` opens too.
-    sockets = [Path(_run_dir()) / f"ovn_ic_{side}_db.sock" for side in ("nb", "sb")]
-    if all(socket.exists() for socket in sockets):
-        return f"unix:{sockets[0]}", f"unix:{sockets[1]}"
-    return "", ""
+def run_dir() -> Path:
+    """Where OVN's own tools look for sockets (ovn-ctl(8))."""
+    return Path(os.environ.get("OVN_RUNDIR", "/var/run/ovn"))
 
 
-def _run_dir() -> str:
-    return os.environ.get("OVN_RUNDIR", "/var/run/ovn")
-
-
-def _from_environment() -> dict[str, SiteAccess]:
+def _from_environment() -> dict[str, SiteAddress]:
     # Defaults of ovn-nbctl(8) and its siblings on Debian. A host with none of them has no site:
     # the interconnection databases' own host, say.
-    nb, sb = (Path(_run_dir()) / f"ovn{side}_db.sock" for side in ("nb", "sb"))
+    nb, sb = (run_dir() / f"ovn{side}_db.sock" for side in ("nb", "sb"))
     if "OVN_NB_DB" not in os.environ and not nb.exists():
         return {}
-    site = SiteAccess(
+    site = SiteAddress(
         LOCAL_SITE,
         os.environ.get("OVN_NB_DB", f"unix:{nb}"),
         os.environ.get("OVN_SB_DB", f"unix:{sb}"),
@@ -140,13 +121,13 @@ def _from_environment() -> dict[str, SiteAccess]:
     return {site.name: site}
 
 
-def _parse_site(path: Path, name: str, entry: object) -> SiteAccess:
+def _parse_site(path: Path, name: str, entry: object) -> SiteAddress:
     allowed = {"nb", "sb", "ic_nb", "ic_sb", "router", "config", "openstack"}
     if not isinstance(entry, dict) or not {"nb", "sb"} <= set(entry) <= allowed:
         raise _wrong(path, f"sites.{name}: {entry!r}"[:80], f"keys nb, sb of {sorted(allowed)}")
     text = {str(key): str(value) for key, value in entry.items()}
     paths = {key: Path(text.pop(key)) for key in ("config", "openstack") if text.get(key)}
-    return SiteAccess(name=name, **paths, **text)  # type: ignore[arg-type]
+    return SiteAddress(name=name, **paths, **text)  # type: ignore[arg-type]
 
 
 def _wrong(path: Path, found: str, expected: str) -> ConfigError:

@@ -20,7 +20,7 @@ from ovnmesh.controller.outcome import Outcome, soonest
 from ovnmesh.controller.ovn_ic import OvnIc, OvnIcArguments
 from ovnmesh.controller.patience import Patience
 from ovnmesh.controller.settings import ControllerSettings
-from ovnmesh.controller.site_access import SiteAccess
+from ovnmesh.controller.site_databases import SiteDatabases
 from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, ProviderPending, StalePlan
 from ovnmesh.model.backoff import Backoff
 from ovnmesh.model.changes import Db, Plan
@@ -72,7 +72,7 @@ class Reconciler:
         self._input_changed = True
         self._input: ProviderState | None = None
         self._input_error = ""
-        self._site = SiteAccess(settings, self.wake, clock)
+        self._site = SiteDatabases(settings, self.wake, clock)
         self._ic = IcAccess(self.wake, clock)
         self._ovn_ic = OvnIc(settings.run_dir, self.wake, clock)
         self._told: frozenset[Finding] = frozenset()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ovnmesh.access.session import Session
-from ovnmesh.access.sites import SiteAccess
+from ovnmesh.access.sites import SiteAddress
 from ovnmesh.config import InterconnectConfig, quote
 from ovnmesh.controller.intent import make_desired
 from ovnmesh.errors import ConfigError, OvsdbUnavailable, Problem
@@ -131,10 +131,10 @@ class Joining:
         """What the file wants of the mesh."""
         return self._file.site.config
 
-    def access(self, nb: str, sb: str) -> SiteAccess:
+    def address(self, nb: str, sb: str) -> SiteAddress:
         """How to reach the site, with the interconnection databases of the file."""
         config = self.config
-        return SiteAccess(self.az_name, nb, sb, config.ic_nb_remotes(), config.ic_sb_remotes())
+        return SiteAddress(self.az_name, nb, sb, config.ic_nb_remotes(), config.ic_sb_remotes())
 
     def close(self) -> None:
         """Disconnect from the cloud."""

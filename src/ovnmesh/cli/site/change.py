@@ -12,7 +12,7 @@ import typer
 
 from ovnmesh.access.mesh import open_mesh
 from ovnmesh.access.session import Session
-from ovnmesh.access.sites import SiteAccess, pick_sites
+from ovnmesh.access.sites import SiteAddress, pick_sites
 from ovnmesh.cli import output
 from ovnmesh.cli.site.status import SiteName, SitesFile
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
@@ -52,11 +52,11 @@ def leave(
 
     Example: ovnmesh leave az1
     """
-    (access,) = pick_sites([site], sites_file)
+    (address,) = pick_sites([site], sites_file)
     with output.progress(f"leave {site}") as step:
-        if (source := access.config or access.openstack) is not None and _disable(source):
+        if (source := address.config or address.openstack) is not None and _disable(source):
             step("enable-ic set to false")
-        clean = leave_site(access, force, step)
+        clean = leave_site(address, force, step)
     tell_left(site, clean)
 
 
@@ -71,11 +71,11 @@ def tell_left(site: str, clean: bool) -> None:
         )
 
 
-def leave_site(access: SiteAccess, force: bool, step: Callable[[str], None]) -> bool:
+def leave_site(address: SiteAddress, force: bool, step: Callable[[str], None]) -> bool:
     """Wait for the controller to leave, or do it where there is none.
 
     Args:
-        access: the site, whose configuration says to leave if it is known where that is.
+        address: the site, whose configuration says to leave if it is known where that is.
         force: leave although the interconnection databases cannot be reached.
         step: told what is being done.
 
@@ -85,9 +85,9 @@ def leave_site(access: SiteAccess, force: bool, step: Callable[[str], None]) -> 
     Raises:
         OvnmeshError: the site cannot leave.
     """
-    told = access.config is not None or access.openstack is not None
+    told = address.config is not None or address.openstack is not None
     deadline = time.monotonic() + (CONTROLLER_S if told else 0.0)
-    with Session(access) as session:
+    with Session(address) as session:
         while joined(session.northbound()) and time.monotonic() < deadline:
             step("waiting for the controller")
             time.sleep(0.1)
@@ -97,11 +97,11 @@ def leave_site(access: SiteAccess, force: bool, step: Callable[[str], None]) -> 
             seen = overview(session.observe())
             if seen.state is SiteState.ERROR:
                 said = "; ".join(finding.message for finding in seen.findings)
-                raise OvnmeshError(f"site {access.name}: its controller cannot leave: {said}")
+                raise OvnmeshError(f"site {address.name}: its controller cannot leave: {said}")
             raise ConfigError(
                 [
                     Problem(
-                        f"site {access.name}",
+                        f"site {address.name}",
                         "a running controller whose configuration does not say so",
                         "enable-ic: false in it; the controller then leaves",
                     )
@@ -111,7 +111,7 @@ def leave_site(access: SiteAccess, force: bool, step: Callable[[str], None]) -> 
             raise ConfigError(
                 [
                     Problem(
-                        f"site {access.name}",
+                        f"site {address.name}",
                         f"interconnection databases that do not answer ({session.ic_error})",
                         "them to answer, so that other sites withdraw their routes; or --force",
                     )
@@ -201,8 +201,8 @@ def route_del(site: SiteName, prefix: Prefix_, via: Via, sites_file: SitesFile =
 
 def _route(site: str, text: str, via: str, sites_file: Path | None, *, add: bool) -> None:
     prefix = _parse(text)
-    (access,) = pick_sites([site], sites_file)
-    with Session(access) as session:
+    (address,) = pick_sites([site], sites_file)
+    with Session(address) as session:
         observed = session.observe()
         if not overview(observed).az:
             raise OvnmeshError(f'site {site} is not connected; expected enable-ic: "true" first')

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ovnmesh.access.session import Session
-from ovnmesh.access.sites import SiteAccess, complete_site, pick_sites
+from ovnmesh.access.sites import SiteAddress, complete_site, pick_sites
 from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
 from ovnmesh.cli.site.status import NO_CONTROLLER, OutputForm, SitesFile
@@ -41,7 +41,7 @@ def diagnose(
 
     Examples: ovnmesh diagnose; ovnmesh diagnose os1 -o json
     """
-    found = {access.name: _judge(access) for access in pick_sites(sites or [], sites_file)}
+    found = {address.name: _judge(address) for address in pick_sites(sites or [], sites_file)}
     if form is Output.JSON:
         output.emit_json(
             {name: [finding.to_json() for finding in each] for name, each in found.items()}
@@ -60,36 +60,36 @@ def diagnose(
     raise typer.Exit(1 if errors else 0)
 
 
-def _judge(access: SiteAccess) -> list[Finding]:
+def _judge(address: SiteAddress) -> list[Finding]:
     findings: list[Finding] = []
     mesh: tuple[Prefix, ...] = ()
     try:
-        with Session(access) as session:
+        with Session(address) as session:
             observed = session.observe()
             findings += overview(observed).findings
             az = observed.nb.name
             mesh = tuple(sorted({r.prefix for r in observed.ic.routes if r.az != az}))
             if session.ic_error:
                 said = f"{session.ic_error}; nothing is known of other sites"
-                findings.append(Finding(Code.IC_UNREACHABLE, access.name, said))
+                findings.append(Finding(Code.IC_UNREACHABLE, address.name, said))
             if not session.has_controller():
                 findings.append(NO_CONTROLLER)
     except OvsdbUnavailable as error:
-        findings.append(Finding(Code.SITE_UNREACHABLE, access.name, str(error)))
-    if access.openstack is not None:
-        findings += _ask_cloud(access, mesh)
+        findings.append(Finding(Code.SITE_UNREACHABLE, address.name, str(error)))
+    if address.openstack is not None:
+        findings += _ask_cloud(address, mesh)
     # The controller and the API may have noticed the same.
     return list({(each.code, each.subject): each for each in findings}.values())
 
 
-def _ask_cloud(access: SiteAccess, mesh: tuple[Prefix, ...]) -> list[Finding]:
+def _ask_cloud(address: SiteAddress, mesh: tuple[Prefix, ...]) -> list[Finding]:
     """What the API shows; that it does not answer is a finding, too."""
     from ovnmesh.providers.openstack.api import Api, read_neutron
     from ovnmesh.providers.openstack.objects import read_security
     from ovnmesh.providers.openstack.resolve import choose_routers, resolve
     from ovnmesh.providers.openstack.site_file import read_site_file
 
-    path = access.openstack
+    path = address.openstack
     assert path is not None
     try:
         file = read_site_file(path)

@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from ovnmesh.access.session import Session, taken_config
+from ovnmesh.access.interconnect import taken_config
+from ovnmesh.access.session import Session
 from ovnmesh.access.sites import pick_sites
 from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
@@ -49,8 +50,8 @@ def list_(
 
     The exit status is 1 if a transit switch has no active gateway, in every format.
     """
-    (access,) = pick_sites([site], sites_file)
-    with Session(access) as session:
+    (address,) = pick_sites([site], sites_file)
+    with Session(address) as session:
         lines = serving(session.observe())
     if form is Output.JSON:
         output.emit_json([asdict(line) for line in lines])
@@ -125,8 +126,8 @@ def _first_in_line(observed: Observed) -> bool:
 
 
 def _change(site: str, sites_file: object, plan: Plan, done: Callable[[Observed], bool]) -> None:
-    (access,) = pick_sites([site], sites_file)  # type: ignore[arg-type]
-    with Session(access) as session, output.progress(f"gateway {site}") as step:
+    (address,) = pick_sites([site], sites_file)  # type: ignore[arg-type]
+    with Session(address) as session, output.progress(f"gateway {site}") as step:
         batch = _apply(session, plan)
         if batch is None:
             output.stderr().print(f"{site}: so already; nothing to do")

@@ -15,7 +15,7 @@ import typer
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.access.session import Session
-from ovnmesh.access.sites import SiteAccess
+from ovnmesh.access.sites import SiteAddress
 from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
 from ovnmesh.cli.site.change import leave_site, tell_left
@@ -124,7 +124,7 @@ def join(
     with output.progress("join") as step:
         try:
             joining.ask(create_router, step)
-            with Session(joining.access(nb, sb)) as session:
+            with Session(joining.address(nb, sb)) as session:
                 changes = joining.plan(session, allow_from_mesh, dry_run, step)
                 if not dry_run:
                     apply_changes(joining.api, changes, step)
@@ -164,13 +164,13 @@ def leave(
     leaving = Leaving(file)
     clean, kept = True, list[str]()
     with output.progress("leave") as step:
-        access = SiteAccess(leaving.az_name, nb, sb, openstack=file)
+        address = SiteAddress(leaving.az_name, nb, sb, openstack=file)
         try:
-            with Session(access) as session:
+            with Session(address) as session:
                 changes = leaving.plan(session, dry_run)
             if not dry_run:
                 replace_if_new(file, leaving.text)
-                clean = leave_site(access, force, step)
+                clean = leave_site(address, force, step)
             # Neutron comes last: that it does not answer must not keep a site in the mesh.
             changes = replace(changes, api=leaving.ask(step))
             if not dry_run:

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from ovnmesh.access.session import read_ic_remotes
-from ovnmesh.access.sites import SiteAccess, pick_sites
+from ovnmesh.access.interconnect import read_interconnect_of
+from ovnmesh.access.sites import SiteAddress, pick_sites
 from ovnmesh.cli.handover import hand_over
 from ovnmesh.cli.site.status import SiteName, SitesFile
 from ovnmesh.errors import ConfigError, Problem
@@ -24,20 +24,20 @@ Arguments = Annotated[
 ]
 
 
-def _ic_remotes(access: SiteAccess) -> tuple[str, str]:
-    remotes = read_ic_remotes(access)
+def _ic_remotes(address: SiteAddress) -> tuple[str, str]:
+    remotes = read_interconnect_of(address)
     if not all(remotes):
         expected = (
             "ic_nb and ic_sb in the sites file, or OVN_IC_NB_DB and OVN_IC_SB_DB, or a site that "
             "has joined"
         )
-        where = f"site {access.name}, interconnection databases"
+        where = f"site {address.name}, interconnection databases"
         raise ConfigError([Problem(where, "none named", expected)])
     return remotes
 
 
 def _command(
-    tool: str, database: str, remote: Callable[[SiteAccess], str], example: str
+    tool: str, database: str, remote: Callable[[SiteAddress], str], example: str
 ) -> typer.Typer:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -49,9 +49,9 @@ def _command(
         epilog=f"Example: {example}",
     )
     def run(site: SiteName, args: Arguments = None, sites_file: SitesFile = None) -> None:
-        (access,) = pick_sites([site], sites_file)
+        (address,) = pick_sites([site], sites_file)
         # A daemon in OVN_NB_DAEMON is passed over by a tool that is given a database.
-        hand_over([tool, f"--db={remote(access)}", *(args or [])], f"apt-get install {PACKAGE}")
+        hand_over([tool, f"--db={remote(address)}", *(args or [])], f"apt-get install {PACKAGE}")
 
     return app
 
@@ -59,21 +59,21 @@ def _command(
 nbctl = _command(
     "ovn-nbctl",
     "northbound",
-    lambda access: access.nb,
+    lambda address: address.nb,
     "ovnmesh nbctl az1 --format=json list NB_Global",
 )
 sbctl = _command(
-    "ovn-sbctl", "southbound", lambda access: access.sb, "ovnmesh sbctl az1 list Chassis"
+    "ovn-sbctl", "southbound", lambda address: address.sb, "ovnmesh sbctl az1 list Chassis"
 )
 icnbctl = _command(
     "ovn-ic-nbctl",
     "interconnection northbound",
-    lambda access: _ic_remotes(access)[0],
+    lambda address: _ic_remotes(address)[0],
     "ovnmesh icnbctl az1 ts-list",
 )
 icsbctl = _command(
     "ovn-ic-sbctl",
     "interconnection southbound",
-    lambda access: _ic_remotes(access)[1],
+    lambda address: _ic_remotes(address)[1],
     "ovnmesh icsbctl az1 show",
 )

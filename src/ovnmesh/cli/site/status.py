@@ -11,8 +11,10 @@ from typing import Annotated
 
 import typer
 
-from ovnmesh.access.session import Session, connect_interconnect, read_interconnect
-from ovnmesh.access.sites import SiteAccess, complete_site, interconnect_remotes, pick_sites
+from ovnmesh.access.interconnect import named_interconnect
+from ovnmesh.access.mesh import MeshSession
+from ovnmesh.access.session import Session
+from ovnmesh.access.sites import SiteAddress, complete_site, pick_sites
 from ovnmesh.cli import output
 from ovnmesh.cli.output import Output
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
@@ -70,17 +72,17 @@ def status(
 
     Examples: ovnmesh status; ovnmesh status az1 -o json; ovnmesh status --wait --timeout 30
     """
-    accesses = pick_sites(sites or [], sites_file)
+    addresses = pick_sites(sites or [], sites_file)
     deadline = time.monotonic() + timeout
-    seen = {access.name: _look(access) for access in accesses}
+    seen = {address.name: _look(address) for address in addresses}
     if wait and not _all_connected(seen):
         with output.progress("status") as step:
             while not _all_connected(seen) and time.monotonic() < deadline:
                 pending = [name for name, site in seen.items() if not _connected(site)]
                 step(f"waiting for {', '.join(pending)}")
                 time.sleep(POLL_S)
-                seen = {access.name: _look(access) for access in accesses}
-    mesh = _mesh(accesses)
+                seen = {address.name: _look(address) for address in addresses}
+    mesh = _mesh(addresses)
     if not seen and mesh is None:
         raise ConfigError(
             [
@@ -114,8 +116,8 @@ def routes(
 
     Example: ovnmesh routes az1
     """
-    (access,) = pick_sites([site], sites_file)
-    with Session(access) as session:
+    (address,) = pick_sites([site], sites_file)
+    with Session(address) as session:
         seen = overview(session.observe())
     if form is Output.JSON:
         output.emit_json(to_json(seen))
@@ -128,9 +130,9 @@ def routes(
     )
 
 
-def _look(access: SiteAccess) -> SiteOverview:
+def _look(address: SiteAddress) -> SiteOverview:
     try:
-        with Session(access) as session:
+        with Session(address) as session:
             seen = overview(session.observe())
             if seen.az and not session.has_controller():
                 seen = _with(seen, NO_CONTROLLER)
@@ -139,7 +141,7 @@ def _look(access: SiteAccess) -> SiteOverview:
                 return _with(seen, lost)
             return seen
     except OvnmeshError as exc:
-        finding = Finding(Code.SITE_UNREACHABLE, access.name, str(exc))
+        finding = Finding(Code.SITE_UNREACHABLE, address.name, str(exc))
         return SiteOverview("", SiteState.UNREACHABLE, (), (), (), (finding,))
 
 
@@ -159,20 +161,16 @@ def _all_connected(seen: dict[str, SiteOverview]) -> bool:
     return all(_connected(site) for site in seen.values())
 
 
-def _mesh(accesses: list[SiteAccess]) -> MeshOverview | None:
+def _mesh(addresses: list[SiteAddress]) -> MeshOverview | None:
     """The mesh, if the interconnection databases answer."""
-    ic_nb, ic_sb = interconnect_remotes(accesses)
+    ic_nb, ic_sb = named_interconnect(addresses)
     if not ic_nb:
         return None
     try:
-        databases = connect_interconnect(ic_nb, ic_sb)
+        with MeshSession(ic_nb, ic_sb) as mesh:
+            return mesh_overview(mesh.read())
     except OvnmeshError:
         return None  # the sites' own findings say so
-    try:
-        return mesh_overview(read_interconnect(databases))
-    finally:
-        for database in databases:
-            database.close()
 
 
 def mesh_json(mesh: MeshOverview | None) -> dict[str, object]:

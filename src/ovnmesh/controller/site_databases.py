@@ -23,7 +23,7 @@ AUDIT_S = 10.0
 time, acting on rows that it has not yet heard are gone."""
 
 
-class SiteAccess:
+class SiteDatabases:
     """Connections to the site's own databases.
 
     Args:

@@ -1,0 +1,100 @@
+"""Where the interconnection databases are.
+
+The sites file may say so, the environment, the default sockets, or the record of a site that has
+joined. Connects for that record only. Must not decide.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+
+from ovnmesh import ovn_keys as keys
+from ovnmesh.access.sites import SiteAddress, run_dir
+from ovnmesh.config import InterconnectConfig, recorded_config
+from ovnmesh.errors import OvsdbUnavailable
+from ovnmesh.model.changes import Db
+from ovnmesh.model.desired import decode_record
+from ovnmesh.model.northbound import Northbound
+from ovnmesh.model.reading import observe_northbound
+from ovnmesh.ovsdb import schema
+from ovnmesh.ovsdb.database import Database
+
+
+def named_interconnect(sites: Iterable[SiteAddress]) -> tuple[str, str]:
+    """Where the interconnection databases are: as the sites say, else as on their own host.
+
+    Returns:
+        Connection methods of northbound and southbound; empty if nothing says.
+    """
+    for site in sites:
+        if site.ic_nb and site.ic_sb:
+            return site.ic_nb, site.ic_sb
+    named = os.environ.get("OVN_IC_NB_DB", ""), os.environ.get("OVN_IC_SB_DB", "")
+    if all(named):
+        return named
+    # Default sockets of ovn-ctl(8), which `ovnmesh ic-db` opens too.
+    sockets = [run_dir() / f"ovn_ic_{side}_db.sock" for side in ("nb", "sb")]
+    if all(socket.exists() for socket in sockets):
+        return f"unix:{sockets[0]}", f"unix:{sockets[1]}"
+    return "", ""
+
+
+def find_interconnect(sites: Iterable[SiteAddress]) -> tuple[str, str]:
+    """The same; if nothing says where they are, as the record of any site does."""
+    sites = list(sites)
+    named = named_interconnect(sites)
+    for site in sites if not all(named) else ():
+        try:
+            recorded = read_interconnect_of(site)
+        except OvsdbUnavailable:
+            continue  # another site may know
+        if all(recorded):
+            return recorded
+    return named
+
+
+def read_interconnect_of(site: SiteAddress) -> tuple[str, str]:
+    """Where a site's interconnection databases are, without connecting to them.
+
+    Returns:
+        Connection methods of northbound and southbound, as the sites file names them or, connecting
+        to the site's northbound database, as its record there does; empty if nothing does.
+
+    Raises:
+        OvsdbUnavailable: only the record can say, and cannot be read.
+    """
+
+    def northbound() -> Northbound:
+        # The record alone: a whole northbound database can be large.
+        nb = Database(site.nb, schema.View(Db.NB, {"NB_Global": ("external_ids",)}))
+        try:
+            nb.connect()
+            return observe_northbound(nb.snapshot(), site.router)
+        except OvsdbUnavailable as error:
+            raise unreachable(site, error) from error
+        finally:
+            nb.close()
+
+    return interconnect_of(site, northbound)
+
+
+def interconnect_of(site: SiteAddress, northbound: Callable[[], Northbound]) -> tuple[str, str]:
+    """The same for somebody who can read the northbound database; it is read only if it must be."""
+    if site.ic_nb and site.ic_sb:
+        return site.ic_nb, site.ic_sb
+    config = taken_config(northbound())
+    if config is None or not config.ic_db_hosts:
+        return "", ""
+    return config.ic_nb_remotes(), config.ic_sb_remotes()
+
+
+def taken_config(nb: Northbound) -> InterconnectConfig | None:
+    """The configuration that a site's controller has taken; None if it has not joined."""
+    return recorded_config(decode_record(nb.external_ids.get(keys.SITE_RECORD, "")))
+
+
+def unreachable(site: SiteAddress, error: OvsdbUnavailable) -> OvsdbUnavailable:
+    """The error with its site, and what to do about it."""
+    return OvsdbUnavailable(
+        f"site {site.name}: {error}; expected its OVN databases to answer; see that they run, and "
+        "that nb and sb of the sites file, or OVN_NB_DB and OVN_SB_DB, are where they listen"
+    )
