@@ -282,7 +282,8 @@ def test_two_labs_coexist_and_down_leaves_nothing(lab: LabRunner, tmp_path: Path
 def test_down_after_kill_9_leaves_nothing(tmp_path: Path, phase: str, wait_s: float) -> None:
     directory = tmp_path / "killed"
     script = (
-        "from ovnmesh.lab.runner import LabRunner; from ovnmesh.lab.spec import uniform_spec\n"
+        "from ovnmesh.lab.runner import LabRunner\n"
+        "from ovnmesh.lab.values.spec import uniform_spec\n"
         "from pathlib import Path; import sys\n"
         "LabRunner.up(uniform_spec(1), Path(sys.argv[1]), bare=True,\n"
         "             progress=lambda text: print(text, flush=True))\n"

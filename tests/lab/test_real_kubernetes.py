@@ -336,7 +336,8 @@ def test_lab_apply_says_what_the_api_refuses(mesh: KubernetesMesh) -> None:
 def test_down_after_kill_9_leaves_no_api_server(tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     script = (
-        "from ovnmesh.lab.runner import LabRunner; from ovnmesh.lab.spec import uniform_spec\n"
+        "from ovnmesh.lab.runner import LabRunner\n"
+        "from ovnmesh.lab.values.spec import uniform_spec\n"
         "from pathlib import Path; import sys\n"
         "spec = uniform_spec(1, 1).model_copy(update={'kubernetes': True})\n"
         "LabRunner.up(spec, Path(sys.argv[1]), bare=True,\n"
