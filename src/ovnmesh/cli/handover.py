@@ -1,6 +1,6 @@
 """Becoming another program: from then on, its exit status, terminal and signals are the command's.
 
-Called by `cli.site.passthrough` and `cli.kubectl.plugin`. Must not decide what to run.
+Called by `cli.mesh.passthrough` and `cli.kubectl.plugin`. Must not decide what to run.
 """
 
 import os

@@ -1,6 +1,6 @@
 """What joining and leaving change, found out before anything is changed.
 
-Called by `cli.site.openstack`. Asks Neutron and the databases; shows and applies nothing by itself.
+Called by `cli.mesh.openstack`. Asks Neutron and the databases; shows and applies nothing by itself.
 """
 
 from collections.abc import Callable

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from ovnmesh.cli import output
-from ovnmesh.cli.ic_db.member import RunDir, pick_run_dir
+from ovnmesh.cli.arguments import OutputForm
+from ovnmesh.cli.ic_db.arguments import RunDir, pick_run_dir
+from ovnmesh.cli.output import Output
 
 BACKUP_EXAMPLE = "Example: ovnmesh ic-db backup /var/backups/ic-2026-11-22.tar.gz"
 RESTORE_EXAMPLE = "Example: ovnmesh ic-db restore /var/backups/ic-2026-11-22.tar.gz --dry-run"
-
-Form = Annotated[output.Output, typer.Option("--output", "-o", help="Format of the result.")]
 
 
 def backup(
@@ -27,7 +27,7 @@ def backup(
         ),
     ],
     run_dir: RunDir = None,
-    form: Form = output.Output.TABLE,
+    form: OutputForm = Output.TABLE,
 ) -> None:
     """Back up both databases while they are served, on any node.
 
@@ -41,7 +41,7 @@ def backup(
     with output.progress("backup") as step:
         step(str(target))
         manifest = make_backup(pick_run_dir(ctx, run_dir), target, datetime.now(UTC))
-    if form is output.Output.JSON:
+    if form is Output.JSON:
         output.emit_json(manifest)
         return
     databases = manifest["databases"]
@@ -78,7 +78,7 @@ def restore(
         bool, typer.Option("--dry-run", help="Show what would change, but change nothing.")
     ] = (False),
     run_dir: RunDir = None,
-    form: Form = output.Output.TABLE,
+    form: OutputForm = Output.TABLE,
 ) -> None:
     """Restore the databases that are served here from a backup, without stopping them.
 
@@ -113,7 +113,7 @@ def restore(
         )
         for text in texts
     ]
-    if form is output.Output.JSON:
+    if form is Output.JSON:
         output.emit_json(rows)
     elif rows:
         cells = ((row["database"], row["what"], row["text"]) for row in rows)

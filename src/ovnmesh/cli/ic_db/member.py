@@ -3,19 +3,14 @@
 Called by `ic_db`. The rules are in `ovnmesh.icdb.cluster.members`.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ovnmesh.cli import output
-
-RunDir = Annotated[
-    Path | None,
-    typer.Option(
-        help="Run directory of ovnmesh ic-db on this node (default: /run/ovn).", resolve_path=True
-    ),
-]
+from ovnmesh.cli.arguments import OutputForm
+from ovnmesh.cli.ic_db.arguments import RunDir, pick_run_dir
+from ovnmesh.cli.output import Output
 
 member_app = typer.Typer(
     add_completion=False,
@@ -25,19 +20,11 @@ member_app = typer.Typer(
 )
 
 
-def pick_run_dir(ctx: typer.Context, run_dir: Path | None) -> Path:
-    """The run directory that a command was given, else the one before it (``ic-db --run-dir``)."""
-    before = ctx.find_object(Path)
-    return run_dir or before or Path("/run/ovn")
-
-
 @member_app.command("list", epilog="Example: ovnmesh ic-db member list -o json")
 def member_list(
     ctx: typer.Context,
     run_dir: RunDir = None,
-    form: Annotated[output.Output, typer.Option("--output", "-o", help="Format of the result.")] = (
-        output.Output.TABLE
-    ),
+    form: OutputForm = Output.TABLE,
 ) -> None:
     """Show the servers of both databases, as the server on this node sees them.
 
@@ -60,7 +47,7 @@ def member_list(
         for db, status in statuses.items()
         for member in sorted(status.members, key=lambda member: member.address)
     ]
-    if form is output.Output.JSON:
+    if form is Output.JSON:
         output.emit_json(rows)
         return
     output.table(

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from ovnmesh.cli import output
+from ovnmesh.cli.arguments import OutputForm
 from ovnmesh.cli.lab.arguments import DIRECTORY, Directory, SiteName
 from ovnmesh.cli.lab.faults import fault_app
 from ovnmesh.cli.lab.nat import eip_app, snat_app
@@ -58,7 +59,6 @@ ManifestFile = Annotated[
         "--filename", "-f", metavar="FILE", help="File of manifests; '-' is standard input."
     ),
 ]
-OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Format of the result.")]
 
 
 @app.callback()

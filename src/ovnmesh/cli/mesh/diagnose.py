@@ -11,8 +11,9 @@ import typer
 from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress, complete_site, pick_sites
 from ovnmesh.cli import output
+from ovnmesh.cli.arguments import OutputForm, SitesFile
+from ovnmesh.cli.mesh.status import NO_CONTROLLER
 from ovnmesh.cli.output import Output
-from ovnmesh.cli.site.status import NO_CONTROLLER, OutputForm, SitesFile
 from ovnmesh.errors import ConfigError, OvnmeshError, OvsdbUnavailable, ProviderError
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.prefixes import Prefix

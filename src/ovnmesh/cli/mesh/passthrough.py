@@ -11,8 +11,8 @@ import typer
 
 from ovnmesh.access.interconnect import read_interconnect_of
 from ovnmesh.access.sites import SiteAddress, pick_sites
+from ovnmesh.cli.arguments import SiteName, SitesFile
 from ovnmesh.cli.handover import hand_over
-from ovnmesh.cli.site.status import SiteName, SitesFile
 from ovnmesh.errors import ConfigError, Problem
 
 #: The Debian package that holds all four tools.

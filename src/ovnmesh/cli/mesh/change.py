@@ -14,7 +14,7 @@ from ovnmesh.access.mesh import open_mesh
 from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress, pick_sites
 from ovnmesh.cli import output
-from ovnmesh.cli.site.status import SiteName, SitesFile
+from ovnmesh.cli.arguments import LeaveAnyway, SiteName, SitesFile, Yes
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
 from ovnmesh.model.report import SiteState
@@ -36,12 +36,7 @@ CONTROLLER_S = 10.0
 
 def leave(
     site: SiteName,
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Leave although the interconnection databases cannot be reached."
-        ),
-    ] = False,
+    force: LeaveAnyway = False,
     sites_file: SitesFile = None,
 ) -> None:
     """Take a site out of the mesh, and put its databases back as they were before it joined.
@@ -153,7 +148,7 @@ def forget(
     az: Annotated[
         str, typer.Argument(metavar="AZ", help="AZ name of the site that is gone for good.")
     ],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
+    yes: Yes = False,
     sites_file: SitesFile = None,
 ) -> None:
     """Remove what a site that is gone for good has left in the interconnection databases.

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from ovnmesh.cli import output
+from ovnmesh.cli.arguments import OutputForm
 from ovnmesh.cli.output import Output
-from ovnmesh.cli.site.status import OutputForm
 from ovnmesh.config import CONFIG_NAME
 from ovnmesh.errors import ConfigError, Problem, ProviderError
 from ovnmesh.providers.base import ProviderState

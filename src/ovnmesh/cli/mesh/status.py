@@ -6,7 +6,6 @@ Called by `cli.main`. Formats `views.site`; decides nothing.
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,25 +15,13 @@ from ovnmesh.access.mesh import MeshSession
 from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress, complete_site, pick_sites
 from ovnmesh.cli import output
+from ovnmesh.cli.arguments import OutputForm, SiteName, SitesFile
 from ovnmesh.cli.output import Output
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.finding import Code, Finding
 from ovnmesh.model.report import SiteState
 from ovnmesh.views.mesh import MeshOverview, mesh_overview
 from ovnmesh.views.site import PortLine, SiteOverview, overview, to_json
-
-SitesFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--sites-file",
-        envvar="OVNMESH_SITES",
-        help="File that says where each SITE's databases are.",
-    ),
-]
-OutputForm = Annotated[Output, typer.Option("--output", "-o", help="Format of the result.")]
-SiteName = Annotated[
-    str, typer.Argument(metavar="SITE", help="Name of the site.", autocompletion=complete_site)
-]
 
 NO_CONTROLLER = Finding(
     Code.CONTROLLER_MISSING,

@@ -15,8 +15,8 @@ from ovnmesh.access.interconnect import taken_config
 from ovnmesh.access.session import Session
 from ovnmesh.access.sites import pick_sites
 from ovnmesh.cli import output
+from ovnmesh.cli.arguments import NodeName, OutputForm, SiteName, SitesFile
 from ovnmesh.cli.output import Output
-from ovnmesh.cli.site.status import OutputForm, SiteName, SitesFile
 from ovnmesh.errors import OvnmeshError, StalePlan
 from ovnmesh.model.changes import Batch
 from ovnmesh.model.desired import DEFAULT_POLICY
@@ -36,7 +36,6 @@ FOLLOW_S = 10.0
 POLL_S = 0.05
 _ATTEMPTS = 5
 
-Node = Annotated[str, typer.Argument(metavar="NODE", help="A gateway node of the site.")]
 Plan = Callable[[Observed], Batch | None]
 
 
@@ -63,7 +62,7 @@ def list_(
 
 
 @app.command(epilog="Example: ovnmesh gateway drain az1 az1-gw")
-def drain(site: SiteName, node: Node, sites_file: SitesFile = None) -> None:
+def drain(site: SiteName, node: NodeName, sites_file: SitesFile = None) -> None:
     """Move traffic off a gateway node, for example before its maintenance.
 
     The node stays last in line: it serves if all others fail. `undrain` makes it a reserve again.
@@ -72,7 +71,7 @@ def drain(site: SiteName, node: Node, sites_file: SitesFile = None) -> None:
 
 
 @app.command(epilog="Example: ovnmesh gateway undrain az1 az1-gw")
-def undrain(site: SiteName, node: Node, sites_file: SitesFile = None) -> None:
+def undrain(site: SiteName, node: NodeName, sites_file: SitesFile = None) -> None:
     """Make a drained gateway node a reserve again; traffic stays where it is."""
     _change(site, sites_file, lambda observed: plan_undrain(observed, node), lambda _: True)
 
@@ -80,7 +79,7 @@ def undrain(site: SiteName, node: Node, sites_file: SitesFile = None) -> None:
 @app.command(epilog="Example: ovnmesh gateway prefer az1 az1-n1 --ts ts1")
 def prefer(
     site: SiteName,
-    node: Node,
+    node: NodeName,
     switch: Annotated[
         list[str] | None,
         typer.Option("--ts", metavar="TS", help="Only this transit switch; may be repeated."),

@@ -14,8 +14,8 @@ import typer
 from ovnmesh import ovn_keys as keys
 from ovnmesh.access.mesh import MeshSession, open_mesh
 from ovnmesh.cli import output
+from ovnmesh.cli.arguments import OutputForm, SitesFile
 from ovnmesh.cli.output import Output
-from ovnmesh.cli.site.status import OutputForm, SitesFile
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.icdb.serve.switches import next_subnet, plan_switches
 from ovnmesh.icdb.settings import parse_switch

@@ -17,9 +17,9 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress
 from ovnmesh.cli import output
+from ovnmesh.cli.arguments import LeaveAnyway, OutputForm
+from ovnmesh.cli.mesh.change import leave_site, tell_left
 from ovnmesh.cli.output import Output
-from ovnmesh.cli.site.change import leave_site, tell_left
-from ovnmesh.cli.site.status import OutputForm
 from ovnmesh.config import recorded_config
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.desired import decode_record
@@ -142,12 +142,7 @@ def join(
 @app.command(epilog="Example: ovnmesh openstack leave /etc/ovnmesh/openstack.yaml")
 def leave(
     file: SiteFileArgument = Path(SITE_FILE),
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Leave although the interconnection databases cannot be reached."
-        ),
-    ] = False,
+    force: LeaveAnyway = False,
     dry_run: DryRun = False,
     nb: Nb = DEFAULT_NB,
     sb: Sb = DEFAULT_SB,

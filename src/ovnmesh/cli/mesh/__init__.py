@@ -1,0 +1,1 @@
+"""Commands about sites and their mesh: shown, changed, checked."""

@@ -1,1 +1,0 @@
-"""Commands about sites and the mesh they are in."""
