@@ -126,8 +126,8 @@ def _still_marked(nodes: tuple[str, ...]) -> tuple[Finding, ...]:
         Finding(
             Code.GATEWAY_STILL_MARKED,
             node,
-            f"node {node} is still marked as interconnection gateway; expected its ovnmesh agent "
-            "to remove the mark. By hand: ovs-vsctl set Open_vSwitch . "
+            f"node {node} is still marked as interconnection gateway. Expected: its ovnmesh agent "
+            "removes the mark. By hand, on that node: ovs-vsctl set Open_vSwitch . "
             "external_ids:ovn-is-interconn=false",
             Severity.WARNING,
         )

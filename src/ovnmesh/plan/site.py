@@ -138,7 +138,7 @@ def _check_preconditions(desired: Desired, observed: Observed) -> Finding | None
         return Finding(
             Code.IC_EMPTY,
             "IC_NB_Global",
-            "the interconnection northbound database is not initialised; run `ovnmesh ic-db`, or "
+            "the interconnection northbound database is not initialised. Run `ovnmesh ic-db`, or "
             "`ovn-ic-nbctl init`.",
         )
     missing = sorted(set(nb.switches) - set(ic.transit_switches))
@@ -146,9 +146,10 @@ def _check_preconditions(desired: Desired, observed: Observed) -> Finding | None
         return Finding(
             Code.IC_EMPTY,
             ", ".join(missing),
-            f"the interconnection database lists no transit switch, but this site is connected to "
-            f"{', '.join(missing)}: it is not the one the site joined. Kept as it is. Copy the old "
-            "database over (ovsdb-client backup and restore), or leave and join again.",
+            f"the interconnection databases hold no transit switch, but this site is connected to "
+            f"{', '.join(missing)}: they are not those that the site joined. Everything is kept as "
+            "it is. Bring the old database files back, from a backup (ovnmesh ic-db backup) for "
+            "example, or leave and join again.",
         )
     return check_az_name(desired.az_name, observed)
 
@@ -174,9 +175,10 @@ def _endpoints(
                 Finding(
                     Code.TRANSIT_SWITCH_UNUSABLE,
                     name,
-                    f'transit switch {name} has no usable subnet or no free address (found "'
-                    f'{", ".join(ts.subnets)}"); expected external_ids:subnet with a CIDR, e.g. '
-                    f"ovn-ic-nbctl set Transit_Switch {name} external_ids:subnet=169.254.100.0/24",
+                    f"transit switch {name} has no usable subnet, or no free address in it (found "
+                    f'"{", ".join(ts.subnets)}"). Expected: external_ids:subnet with a CIDR, for '
+                    f"example: ovn-ic-nbctl set Transit_Switch {name} "
+                    "external_ids:subnet=169.254.100.0/24",
                 )
             )
             continue
@@ -185,8 +187,9 @@ def _endpoints(
                 Finding(
                     Code.ADDRESS_MOVED,
                     name,
-                    f"another site holds {', '.join(sorted(current.addresses & taken[0]))} on "
-                    f"{name}; this site moves to {', '.join(endpoint.networks)}.",
+                    f"another site has taken {', '.join(sorted(current.addresses & taken[0]))} on "
+                    f"{name}, so this site moves to {', '.join(endpoint.networks)}. Change manual "
+                    "routes of other sites that lead to the old address.",
                     Severity.WARNING,
                 )
             )

@@ -77,13 +77,13 @@ def check_paths(paths: Iterable[PathLine]) -> Iterable[Finding]:
         consequence = (
             "traffic between the two sites is lost"
             if path.active
-            else "no traffic takes it now; as a reserve it does not count"
+            else "no traffic takes it now, but it is no reserve either"
         )
         yield Finding(
             Code.PATH_DOWN,
             f"{path.node} {path.peer}",
-            f"the path from {path.node} to {where} is down: {consequence}. Expected tunnel "
-            "packets to pass both ways (Geneve: UDP port 6081) and ovs-vswitchd to run at both "
-            f"ends. Check routes and firewalls between the two, then ovs-vswitchd on {path.peer}.",
+            f"the path from {path.node} to {where} is down: {consequence}. Expected: tunnel "
+            "packets pass both ways (Geneve, UDP port 6081), and ovs-vswitchd runs at both ends. "
+            f"Check routes and firewalls between the two, then ovs-vswitchd on {path.peer}.",
             Severity.ERROR if path.active else Severity.WARNING,
         )

@@ -112,7 +112,8 @@ def _read_status(nb: Northbound) -> tuple[SiteState, tuple[Finding, ...]]:
     unreadable = Finding(
         Code.STATUS_UNREADABLE,
         keys.STATUS,
-        "NB_Global.external_ids:ovnmesh-status cannot be read; did a newer controller write it?",
+        "NB_Global external_ids:ovnmesh-status cannot be read. A controller of another version may "
+        "have written it: use the commands of that version.",
     )
     return decode_status(raw) or (SiteState.UNKNOWN, (unreadable,))
 
@@ -264,8 +265,8 @@ def _live_findings(observed: Observed, gateways: tuple[GatewayLine, ...]) -> lis
                 Finding(
                     Code.NO_ACTIVE_GATEWAY,
                     lrp.name,
-                    f"{lrp.name} is bound to no gateway (gateway chassis: {names}); expected one "
-                    "to be up. Check ovn-controller on those nodes.",
+                    f"{lrp.name} is bound to no gateway, so it carries no traffic to other sites. "
+                    f"Its gateways: {names}. Check ovn-controller and ovs-vswitchd on those nodes.",
                 )
             )
     return findings

@@ -67,7 +67,7 @@ def plan_prefer(
         expected = "a gateway that is marked and published; see: ovnmesh gateway list"
         problems.append(Problem("NODE", f'"{node}", which may not carry traffic yet', expected))
     if policy.preempt:
-        expected = "the order of gw-nodes changed instead: the first takes over again by itself"
+        expected = '"false"; or change the order of gw-nodes, whose first takes over by itself'
         problems.append(Problem("site", 'gateway-preempt: "true"', expected))
     if problems:
         raise ConfigError(problems)

@@ -116,8 +116,8 @@ def _check_advertised(prefix: Prefix, what: str, why: str) -> Finding:
         Code.EXTERNAL_NETWORK_ADVERTISED,
         str(prefix),
         f"{prefix}, the {what}, is advertised to other sites: {why}. What they send there comes by "
-        "way of this site and may find no way back. Expected: an external network that can be "
-        "denied; upgrade OVN, or renumber it.",
+        "way of this site, and may find no way back. Expected: an external network that can be "
+        "denied. Upgrade OVN, or renumber the network.",
         Severity.WARNING,
     )
 
@@ -153,10 +153,11 @@ def _check_nat(
             Finding(
                 Code.NAT_WITHOUT_EXTERNAL_PORT,
                 _title(nats),
-                f"router {router.wish.name} has NAT rules ({_title(nats)}) and no gateway port to "
+                f"router {router.wish.name} has NAT rules ({_title(nats)}), but no gateway port to "
                 "an external network. OVN would apply them to the traffic with other sites, and "
-                f"lose it; a port {keys.NAT_GUARD} keeps it from that. Expected: a gateway port in "
-                "their network, or no rules: ovn-nbctl lr-nat-del",
+                f"lose it; the port {keys.NAT_GUARD} keeps OVN from that. Give the router a "
+                "gateway port in the network of these addresses, or remove the rules: ovn-nbctl "
+                "lr-nat-del",
                 Severity.WARNING,
             ),
         )
@@ -174,10 +175,10 @@ def _check_nat(
         Finding(
             Code.NAT_WITHOUT_GATEWAY_PORT,
             _title(lost),
-            f"NAT rules for {_title(lost)} name no gateway port, and no gateway port of the router "
-            "has that network: OVN does not apply them, because the router has several gateway "
-            "ports since the site joined. Expected: the column gateway_port: "
-            f"ovn-nbctl set NAT {lost[0].uuid} gateway_port={port.uuid} ({port.name})",
+            f"OVN does not apply the NAT rules for {_title(lost)}: the router has several gateway "
+            "ports since the site joined, the rules name none of them, and none has these "
+            "addresses in its network. Name the port, once for each rule, for example "
+            f"{port.name}: ovn-nbctl set NAT {lost[0].uuid} gateway_port={port.uuid}",
             Severity.WARNING,
         ),
     )
@@ -209,9 +210,9 @@ def _check_load_balancers(
             Code.LOAD_BALANCER_GATEWAY,
             ports[0].name,
             f"router {router.wish.name} has load balancers, and its gateway ports are on different "
-            "chassis: OVN 23.03 serves load balancers at one of them only, which may be the wrong "
-            "one. Expected: all on one chassis; name the gateway nodes of the external network "
-            "first in gw-nodes, or: ovnmesh gateway prefer",
+            "chassis. OVN 23.03 serves load balancers at one of the ports only, which may be the "
+            "wrong one. Expected: all gateway ports on one chassis. Name the gateway nodes of the "
+            "external network first in gw-nodes, or run: ovnmesh gateway prefer",
             Severity.WARNING,
         ),
     )

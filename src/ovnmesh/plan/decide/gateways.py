@@ -42,7 +42,7 @@ class Gateways:
 
 
 def resolve_gateways(desired: Desired, sb: Southbound) -> Desired:
-    """Put the chassis that the cloud's management allows in the place of the word for them."""
+    """Replace `enable-chassis-as-gw` by the host names of the chassis that have that word."""
     if desired.gw_nodes != (keys.ENABLE_AS_GATEWAY,):
         return desired
     allowed = [c for c in sb.chassis if keys.ENABLE_AS_GATEWAY in c.cms_options and not c.is_remote]
@@ -126,17 +126,16 @@ def _no_chassis(node: str, observed: Observed) -> Finding:
         return Finding(
             Code.GATEWAY_UNKNOWN,
             node,
-            f"no chassis has {node} in its ovn-cms-options; the site has "
-            f"{', '.join(known) or 'none'}. Expected at least one; on a gateway node: ovs-vsctl "
-            f"set Open_vSwitch . external_ids:ovn-cms-options={node}. The gateways stay as they "
-            "are.",
+            f"no chassis has {node} in its ovn-cms-options. The site's chassis: "
+            f"{', '.join(known) or 'none'}. The gateways stay as they are. Run on a gateway node: "
+            f"ovs-vsctl set Open_vSwitch . external_ids:ovn-cms-options={node}",
         )
     return Finding(
         Code.GATEWAY_UNKNOWN,
         node,
-        f'gw-nodes: no chassis has the hostname or name "{node}"; the site has '
-        f"{', '.join(known) or 'none'}. Expected a node that runs ovn-controller; correct "
-        "gw-nodes, or start ovn-controller there. The other gateways stay as they are.",
+        f'gw-nodes: no chassis has the hostname or name "{node}". The site\'s chassis: '
+        f"{', '.join(known) or 'none'}. The other gateways stay as they are. Correct gw-nodes, or "
+        "start ovn-controller on that node.",
     )
 
 
@@ -144,8 +143,8 @@ def _not_marked(node: str) -> Finding:
     return Finding(
         Code.GATEWAY_NOT_MARKED,
         node,
-        f"gateway node {node} is not marked yet; expected external_ids:ovn-is-interconn=true in "
-        "its Open_vSwitch database. Is the ovnmesh agent running there? By hand: "
-        "ovs-vsctl set Open_vSwitch . external_ids:ovn-is-interconn=true",
+        f"gateway node {node} is not marked yet, so other sites do not send to it. Is the ovnmesh "
+        "agent running there? By hand, on that node: ovs-vsctl set Open_vSwitch . "
+        "external_ids:ovn-is-interconn=true",
         Severity.WARNING,
     )

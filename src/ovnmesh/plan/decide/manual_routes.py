@@ -51,10 +51,10 @@ def split_manual(
         Finding(
             Code.MANUAL_ROUTE_WIDE,
             str(prefix),
-            f"the {manual[prefix]} to {prefix} covers prefixes that sites advertise by themselves, "
-            "so ovn-ic advertises it too and other sites may send you their traffic. Expected: "
-            "manual routes no wider than the remote subnet; split it, or set auto-route to "
-            '"false".',
+            f"the {manual[prefix]} to {prefix} covers prefixes that sites advertise by themselves. "
+            "So ovn-ic advertises it too, and other sites may send their traffic to this one. "
+            "Expected: manual routes no wider than the remote subnet. Split the route, or set "
+            'auto-route to "false".',
             Severity.WARNING,
         )
         for prefix in sorted(wide)

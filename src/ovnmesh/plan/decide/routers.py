@@ -136,16 +136,16 @@ def _check(wish: Router, router: LogicalRouter | None, mine: Sequence[str]) -> F
         return Finding(
             Code.ROUTER_MISSING,
             name,
-            f"the northbound database has no logical router {wish.name}; expected it to exist. "
-            "What connected it is removed; its addresses stay claimed. Wait until the cloud's "
-            "network is up, or correct the router's name.",
+            f"the northbound database has no logical router {wish.name}. What connected it is "
+            "removed; its addresses stay claimed. Wait until the cloud's network is up, or correct "
+            "the router's name.",
         )
     if not router.enabled:
         return Finding(
             Code.ROUTER_DISABLED,
             name,
-            f"router {wish.name} is disabled, so it is disconnected from the transit switches "
-            "(ovn-ic would add routes to it without end). Enable it again, or take it out of the "
+            f"router {wish.name} is disabled, so it is taken off its transit switches: ovn-ic "
+            "would add routes to it without end. Enable it again, or take it out of the "
             "configuration.",
             Severity.WARNING,
         )
@@ -154,7 +154,7 @@ def _check(wish: Router, router: LogicalRouter | None, mine: Sequence[str]) -> F
         return Finding(
             Code.ROUTER_WITHOUT_SWITCH,
             name,
-            f"router {wish.name} has no transit switch; expected {wanted}: a transit switch "
-            "serves one router of a site. Add one: ovnmesh transit-switch add NAME",
+            f"router {wish.name} has no transit switch. Expected: {wanted}, because a transit "
+            "switch serves one router of a site. Add one: ovnmesh transit-switch add NAME",
         )
     return None

@@ -25,9 +25,9 @@ def check_az_name(az: str, observed: Observed) -> Finding | None:
         return Finding(
             Code.AZ_NAME_TAKEN,
             az,
-            f'az-name "{az}" is claimed by site {owner}{_gateways_of(az, ic)}; expected a name of '
-            f"its own for every site. Choose another az-name; if that site is gone for good, "
-            f"remove what it left with: ovnmesh forget {az}",
+            f'az-name "{az}" is claimed by site {owner}{_gateways_of(az, ic)}. Expected: every '
+            "site has a name of its own. Choose another az-name. If that site is gone for good, "
+            f"remove what it has left: ovnmesh forget {az}",
         )
     if nb.name == az:
         strangers = [
@@ -41,9 +41,9 @@ def check_az_name(az: str, observed: Observed) -> Finding | None:
     return Finding(
         Code.AZ_NAME_TAKEN,
         az,
-        f'az-name "{az}" is in use by a site that ovnmesh does not run{_gateways_of(az, ic)}; '
-        "expected a name of its own for every site. Choose another az-name; if that site is "
-        f"gone for good, remove what it left with: ovnmesh forget {az}",
+        f'az-name "{az}" is in use by a site that ovnmesh does not run{_gateways_of(az, ic)}. '
+        "Expected: every site has a name of its own. Choose another az-name. If that site is gone "
+        f"for good, remove what it has left: ovnmesh forget {az}",
     )
 
 

@@ -94,7 +94,7 @@ def _differ(subject: str, found: str) -> Finding:
     return Finding(
         Code.MTU_DIFFERS,
         subject,
-        f"{found}; the least counts for all traffic between sites. Expected: the same underlay "
-        "MTU on every gateway; raise the low one, or set gateway-mtu.",
+        f"{found}. The least counts for all traffic between sites. Expected: the same underlay MTU "
+        "on every gateway. Raise the low one, or set gateway-mtu.",
         Severity.WARNING,
     )

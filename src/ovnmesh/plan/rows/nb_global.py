@@ -44,8 +44,9 @@ def check_deny_list(denied: Iterable[Prefix], capabilities: Capabilities) -> tup
             Code.IPV6_DENY_LIST,
             str(wide[0]),
             f"OVN {'.'.join(map(str, capabilities.version))} blocks every IPv6 prefix of length "
-            f"{shortest} or more while {wide[0]} is denied (fixed in OVN 23.03.3); other IPv6 "
-            "subnets of this site are not interconnected. Upgrade OVN, or advertise that subnet.",
+            f"{shortest} or more while {wide[0]} is on the deny list (fixed in OVN 23.03.3), so "
+            "other IPv6 subnets of this site are not connected either. Upgrade OVN, or advertise "
+            f"{wide[0]}.",
             Severity.WARNING,
         ),
     )
