@@ -249,7 +249,7 @@ def observed(path: Path, active: str = "gw", far_active: str = "far") -> Observe
     sb = Southbound(
         (local, inside), {"az1-ts": active}, {"gw": ChassisReport({"far": path, "n1": Path(False)})}
     )
-    port = IcPort("p", "ts-az2", "ts", "az2", far_active, "m 169.254.100.2/24", 2)
+    port = IcPort("p", "ts-az2", "ts", "az2", far_active, 2, "", None)
     ic = Interconnect(
         "g", {}, {}, {}, (IcGateway("x", "far", "az2", "az2-gw"),), (port,), (), {}
     )  # fmt: skip

@@ -20,7 +20,7 @@ def interconnect(*routes: tuple[str, str, bool], managed: tuple[str, ...] = ()) 
         (),
         (),
         tuple(
-            IcRoute(f"r{n}", az, "ts", parse_prefix(prefix), "169.254.100.9", "connected", held)
+            IcRoute(f"r{n}", az, "ts", parse_prefix(prefix), None, "connected", held)
             for n, (az, prefix, held) in enumerate(routes)
         ),
         {},

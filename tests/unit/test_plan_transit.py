@@ -1,6 +1,7 @@
 """The life of a transit switch: parked until it can carry traffic, parked again before it goes."""
 
 from dataclasses import replace
+from ipaddress import ip_interface
 
 import pytest
 
@@ -32,7 +33,7 @@ def step(site: Site, settled: bool = True) -> Plan:
 
 def networks(site: Site, ts: str) -> str:
     lrp = site.observed.nb.transit_lrp(ts, "az1")
-    return " ".join(lrp.networks) if lrp is not None else ""
+    return " ".join(map(str, lrp.networks)) if lrp is not None else ""
 
 
 def drain(site: Site, ts: str, value: str = "true") -> None:
@@ -192,11 +193,11 @@ def test_leaving_from_a_parked_port_leaves_nothing(site: Site) -> None:
 
 
 def test_parking_network_is_a_discarded_address_of_the_mac() -> None:
-    assert parking_network("0a:1d:9d:c8:8a:0c") == "100::a1d:9dc8:8a0c/128"
+    assert str(parking_network("0a:1d:9d:c8:8a:0c")) == "100::a1d:9dc8:8a0c/128"
     mac = "0A:1D:9D:C8:8A:0C"
     port = RouterPort("u", "p", mac, (parking_network(mac),), frozenset(), {})
     assert is_parked(port)
-    assert not is_parked(replace(port, networks=("fe80:a9fe:64::5/112",)))
+    assert not is_parked(replace(port, networks=(ip_interface("fe80:a9fe:64::5/112"),)))
 
 
 def test_members_and_who_would_be_cut_off(site: Site) -> None:

@@ -4,33 +4,39 @@ Built from plain rows by `model.reading`. Must not decide anything.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.addresses import Address, Endpoint, decode_endpoint
 from ovnmesh.model.prefixes import Prefix
 
 
 @dataclass(frozen=True, slots=True)
 class TransitSwitch:
-    """A Transit_Switch of the interconnection northbound database."""
+    """A Transit_Switch of the interconnection northbound database.
+
+    Attributes:
+        subnets: the switch's networks, IPv4 and IPv6, as far as they can be read.
+    """
 
     uuid: str
     name: str
     external_ids: Mapping[str, str]
+    subnets: tuple[Prefix, ...] = ()
 
     @property
-    def subnets(self) -> tuple[str, ...]:
-        """CIDRs of the switch, IPv4 and IPv6, as written (Kube-OVN: comma-separated)."""
+    def written_subnets(self) -> tuple[str, ...]:
+        """The networks' text, readable or not (Kube-OVN: comma-separated)."""
         raw = self.external_ids.get(keys.TS_SUBNET, "")
         return tuple(part.strip() for part in raw.split(",") if part.strip())
 
     @property
-    def claims(self) -> Mapping[str, str]:
-        """Address claims by site id: "MAC CIDR [CIDR]"."""
+    def claims(self) -> Mapping[str, Endpoint | None]:
+        """Claimed endpoints by site id; None for one that cannot be read."""
         prefix = keys.ADDRESS_CLAIM
         return {
-            key[len(prefix) :]: value
+            key[len(prefix) :]: decode_endpoint(value)
             for key, value in self.external_ids.items()
             if key.startswith(prefix)
         }
@@ -53,26 +59,36 @@ class TransitSwitch:
 
 @dataclass(frozen=True, slots=True)
 class IcPort:
-    """A Port_Binding of the interconnection southbound database."""
+    """A Port_Binding of the interconnection southbound database.
+
+    Attributes:
+        written: the address column: "MAC CIDR [CIDR]", empty while it has no router port.
+        endpoint: what that says; None if it cannot be read.
+    """
 
     uuid: str
     name: str
     ts: str
     az: str
     gateway: str
-    address: str
     tunnel_key: int
+    written: str
+    endpoint: Endpoint | None
 
 
 @dataclass(frozen=True, slots=True)
 class IcRoute:
-    """A Route of the interconnection southbound database; what some AZ advertises."""
+    """A Route of the interconnection southbound database; what some AZ advertises.
+
+    Attributes:
+        nexthop: None if it is no address.
+    """
 
     uuid: str
     az: str
     ts: str
     prefix: Prefix
-    nexthop: str
+    nexthop: Address | None
     origin: str
     held: bool
 
@@ -101,6 +117,8 @@ class Interconnect:
     routes: tuple[IcRoute, ...]
     datapaths: Mapping[str, int]
     """Tunnel key by transit switch."""
+    unreadable_routes: Mapping[str, str] = field(default_factory=dict)
+    """AZ of each Route whose prefix is none, by UUID: it goes with its zone, and says nothing."""
 
     @cached_property
     def az_owner(self) -> Mapping[str, str]:

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.addresses import Address, Interface
 from ovnmesh.model.capabilities import Capabilities, parse_capabilities
 from ovnmesh.model.desired import Router
 from ovnmesh.model.gateway_state import GatewayState, decode_gateway_state
-from ovnmesh.model.prefixes import Prefix, try_parse_prefix
+from ovnmesh.model.prefixes import Prefix, from_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,31 @@ class LogicalRouter:
 
 @dataclass(frozen=True, slots=True)
 class RouterPort:
-    """A Logical_Router_Port of one of the site's routers (LRP); `router` is that one's UUID."""
+    """A Logical_Router_Port of one of the site's routers (LRP).
+
+    Attributes:
+        networks: its addresses with prefix length.
+        router: UUID of its router.
+        unreadable: text in the place of networks that is none.
+        prefixes: connected prefixes, host bits dropped.
+    """
 
     uuid: str
     name: str
     mac: str
-    networks: tuple[str, ...]
+    networks: tuple[Interface, ...]
     gateway_chassis: frozenset[str]
     external_ids: Mapping[str, str]
     options: Mapping[str, str] = field(default_factory=dict)
     router: str = ""
     ha_chassis_group: str = ""
+    unreadable: tuple[str, ...] = ()
+    prefixes: tuple[Prefix, ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Every pass asks for the prefixes of every port several times."""
+        prefixes = tuple(from_network(interface.network) for interface in self.networks)
+        object.__setattr__(self, "prefixes", prefixes)
 
     @property
     def is_gateway(self) -> bool:
@@ -49,19 +64,14 @@ class RouterPort:
         return bool(self.gateway_chassis or self.ha_chassis_group)
 
     @property
-    def prefixes(self) -> tuple[Prefix, ...]:
-        """Connected prefixes, host bits dropped."""
-        return tuple(p for n in self.networks if (p := try_parse_prefix(n)) is not None)
-
-    @property
     def transit_switch(self) -> str:
         """The transit switch it is tagged to serve, "" for a port that is not ours."""
         return self.external_ids.get(keys.TRANSIT_SWITCH, "")
 
     @property
-    def addresses(self) -> frozenset[str]:
+    def addresses(self) -> frozenset[Address]:
         """The port's own addresses, without prefix length."""
-        return frozenset(network.split("/")[0] for network in self.networks)
+        return frozenset(interface.ip for interface in self.networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +101,15 @@ class Nat:
     """A NAT rule that names no gateway port; others are not replicated.
 
     Attributes:
-        external_ip: the address that the outside sees.
+        external_ip: the address that the outside sees; None if it is none.
         router: UUID of its router, one of the site's.
+        written: the external address as the row has it.
     """
 
     uuid: str
-    external_ip: str
+    external_ip: Prefix | None
     router: str
+    written: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +142,20 @@ class StaticRoute:
     """A Logical_Router_Static_Route; learned ones are ovn-ic's.
 
     Attributes:
+        prefix: None if it cannot be read.
+        nexthop: None if it is no address; "discard" is none (ovn-nb(5)).
         policy: "dst-ip", "src-ip", or "" which means dst-ip (ovn-nb(5)).
         origin: "connected" or "static" for learned routes, "" for others.
+        written: prefix and next hop as the row has them.
     """
 
     uuid: str
-    prefix: str
-    nexthop: str
+    prefix: Prefix | None
+    nexthop: Address | None
     policy: str
     origin: str
     learned: bool
+    written: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """IP prefixes as integer intervals, cheap enough for ten thousand routes a pass.
 
-Called by `model.observed` and `plan.decide.conflicts`. Must not decide who wins an overlap.
+Called by readers and planners. Must not decide who wins an overlap.
 """
 
 import ipaddress
@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from ovnmesh.model.addresses import Address, Network
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,6 +39,10 @@ class Prefix:
             and self.length <= other.length
             and self.first <= other.first <= self.last
         )
+
+    def holds(self, address: Address) -> bool:
+        """Whether an address lies within this prefix."""
+        return self.version == address.version and self.first <= int(address) <= self.last
 
     def widened(self, length: int) -> "Prefix":
         """The prefix of that length, no longer than this one, that contains this one."""

@@ -1,12 +1,14 @@
-"""From plain rows (`model.rows`) to what a site is (`model.observed`).
+"""From plain rows (`model.rows`) to what a site is (`model.observed`): text is parsed here, once.
 
 Called by everything that reads databases: controller, command line, tests. The only place that
 knows in which column a fact stands. Must not decide anything.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.addresses import decode_endpoint, try_parse_address, try_parse_interface
 from ovnmesh.model.desired import Router, decode_record
 from ovnmesh.model.interconnect import IcGateway, IcPort, IcRoute, Interconnect, TransitSwitch
 from ovnmesh.model.northbound import (
@@ -106,14 +108,7 @@ def observe_northbound(
             uuid for uuid, row in present.items() if strings(row, "load_balancer")
         ),
         static_routes=tuple(
-            StaticRoute(
-                uuid,
-                text(row, "ip_prefix"),
-                text(row, "nexthop"),
-                text(row, "policy"),
-                mapping(row, "options").get("origin", ""),
-                keys.LEARNED_ROUTE in mapping(row, "external_ids"),
-            )
+            _static_route(uuid, row)
             for uuid, row in snapshot.get("Logical_Router_Static_Route", {}).items()
         ),
     )
@@ -126,13 +121,27 @@ def _logical_router(wish: Router, rows: Table) -> LogicalRouter:
     return LogicalRouter(wish, uuid, enabled)
 
 
+def _static_route(uuid: str, row: Row) -> StaticRoute:
+    prefix, nexthop = text(row, "ip_prefix"), text(row, "nexthop")
+    return StaticRoute(
+        uuid,
+        try_parse_prefix(prefix),
+        try_parse_address(nexthop),
+        text(row, "policy"),
+        mapping(row, "options").get("origin", ""),
+        keys.LEARNED_ROUTE in mapping(row, "external_ids"),
+        (prefix, nexthop),
+    )
+
+
 def _nats(rows: Table, routers: Table) -> tuple[Nat, ...]:
     """The routers' NAT rules without a gateway port."""
     owners = {uuid: router for router, row in routers.items() for uuid in strings(row, "nat")}
     return tuple(
-        Nat(uuid, text(row, "external_ip"), owners[uuid])
+        Nat(uuid, try_parse_prefix(written), owners[uuid], written)
         for uuid, row in sorted(rows.items())
         if uuid in owners and not strings(row, "gateway_port")
+        for written in (text(row, "external_ip"),)
     )
 
 
@@ -197,11 +206,13 @@ def observe_interconnect(icnb: Snapshot, icsb: Snapshot) -> Interconnect:
     """Read the interconnection databases."""
     global_uuid, global_row = _first(icnb.get("IC_NB_Global", {}))
     zones = {uuid: text(row, "name") for uuid, row in icsb.get("Availability_Zone", {}).items()}
+    routes = tuple(_routes(icsb.get("Route", {}).items(), zones))
+    readable = {route.uuid for route in routes}
     return Interconnect(
         global_uuid=global_uuid,
         global_external_ids=mapping(global_row, "external_ids"),
         transit_switches={
-            text(row, "name"): TransitSwitch(uuid, text(row, "name"), mapping(row, "external_ids"))
+            text(row, "name"): _transit_switch(uuid, row)
             for uuid, row in sorted(
                 icnb.get("Transit_Switch", {}).items(), key=lambda item: text(item[1], "name")
             )
@@ -223,17 +234,29 @@ def observe_interconnect(icnb: Snapshot, icsb: Snapshot) -> Interconnect:
                 text(row, "transit_switch"),
                 zones.get(text(row, "availability_zone"), ""),
                 text(row, "gateway"),
-                text(row, "address"),
                 number(row, "tunnel_key"),
+                text(row, "address"),
+                decode_endpoint(text(row, "address")),
             )
             for uuid, row in icsb.get("Port_Binding", {}).items()
         ),
-        routes=tuple(_routes(icsb.get("Route", {}).items(), zones)),
+        routes=routes,
         datapaths={
             text(row, "transit_switch"): number(row, "tunnel_key")
             for row in icsb.get("Datapath_Binding", {}).values()
         },
+        unreadable_routes={
+            uuid: zones.get(text(row, "availability_zone"), "")
+            for uuid, row in icsb.get("Route", {}).items()
+            if uuid not in readable
+        },
     )
+
+
+def _transit_switch(uuid: str, row: Row) -> TransitSwitch:
+    ts = TransitSwitch(uuid, text(row, "name"), mapping(row, "external_ids"))
+    subnets = (try_parse_prefix(written) for written in ts.written_subnets)
+    return replace(ts, subnets=tuple(subnet for subnet in subnets if subnet is not None))
 
 
 def _routes(rows: Iterable[tuple[str, Row]], zones: Mapping[str, str]) -> Iterable[IcRoute]:
@@ -246,23 +269,25 @@ def _routes(rows: Iterable[tuple[str, Row]], zones: Mapping[str, str]) -> Iterab
             zones.get(text(row, "availability_zone"), ""),
             text(row, "transit_switch"),
             prefix,
-            text(row, "nexthop"),
+            try_parse_address(text(row, "nexthop")),
             text(row, "origin"),
             keys.HELD in mapping(row, "external_ids"),
         )
 
 
 def _router_port(uuid: str, row: Row, router: str) -> RouterPort:
+    networks = {each: try_parse_interface(each) for each in sorted(strings(row, "networks"))}
     return RouterPort(
         uuid,
         text(row, "name"),
         text(row, "mac"),
-        tuple(sorted(strings(row, "networks"))),
+        tuple(interface for interface in networks.values() if interface is not None),
         strings(row, "gateway_chassis"),
         mapping(row, "external_ids"),
         mapping(row, "options"),
         router,
         ha_chassis_group=text(row, "ha_chassis_group"),
+        unreadable=tuple(each for each, network in networks.items() if network is None),
     )
 
 

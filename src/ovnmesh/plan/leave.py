@@ -89,6 +89,7 @@ def _forget_zone(az: str, ic: Interconnect) -> tuple[Operation, ...]:
         return ()
     children: list[Operation] = []
     children += [Delete("Route", route.uuid) for route in ic.routes if route.az == az]
+    children += [Delete("Route", uuid) for uuid, of in ic.unreadable_routes.items() if of == az]
     children += [Delete("Port_Binding", port.uuid) for port in ic.ports if port.az == az]
     children += [Delete("Gateway", gw.uuid) for gw in ic.gateways if gw.az == az]
     return (*children, Delete("Availability_Zone", zone))

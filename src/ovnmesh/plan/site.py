@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.addresses import Endpoint
 from ovnmesh.model.changes import Batch, Db, MergeKeys, Operation, Plan
 from ovnmesh.model.denied import encode_denied
 from ovnmesh.model.desired import Desired, GatewayPolicy, encode_desired
@@ -18,7 +19,7 @@ from ovnmesh.model.gateway_state import encode_gateway_state
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.pending import Ages
 from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, is_link_local
-from ovnmesh.plan.decide.addressing import Endpoint, choose_endpoint, taken_by_others
+from ovnmesh.plan.decide.addressing import choose_endpoint, taken_by_others
 from ovnmesh.plan.decide.conflicts import Conflicts, resolve_conflicts
 from ovnmesh.plan.decide.external import decide_external
 from ovnmesh.plan.decide.families import uncarried
@@ -176,19 +177,20 @@ def _endpoints(
                     Code.TRANSIT_SWITCH_UNUSABLE,
                     name,
                     f"transit switch {name} has no usable subnet, or no free address in it (found "
-                    f'"{", ".join(ts.subnets)}"). Expected: external_ids:subnet with a CIDR, for '
-                    f"example: ovn-ic-nbctl set Transit_Switch {name} "
+                    f'"{", ".join(ts.written_subnets)}"). Expected: external_ids:subnet with a '
+                    f"CIDR, for example: ovn-ic-nbctl set Transit_Switch {name} "
                     "external_ids:subnet=169.254.100.0/24",
                 )
             )
             continue
-        if current is not None and current.addresses & taken[0]:
+        lost = current.addresses & taken[0] if current is not None else ()
+        if lost:
             findings.append(
                 Finding(
                     Code.ADDRESS_MOVED,
                     name,
-                    f"another site has taken {', '.join(sorted(current.addresses & taken[0]))} on "
-                    f"{name}, so this site moves to {', '.join(endpoint.networks)}. Change manual "
+                    f"another site has taken {', '.join(sorted(map(str, lost)))} on {name}, so "
+                    f"this site moves to {', '.join(map(str, endpoint.networks))}. Change manual "
                     "routes of other sites that lead to the old address.",
                     Severity.WARNING,
                 )
@@ -216,7 +218,7 @@ def _conflicts(desired: Desired, observed: Observed, withheld: Collection[Prefix
     }
     if not nb.shared:
         local |= {
-            prefix for prefix, hop in written_routes(nb) if any(net.contains(hop) for net in local)
+            prefix for prefix, hop in written_routes(nb) if any(net.holds(hop) for net in local)
         } - set(withheld)
     ignored = {*desired.denied, *withheld}
     return resolve_conflicts(desired.az_name, local | desired.local, ignored, observed.ic, nb.name)

@@ -6,14 +6,16 @@ right as findings. Must not format.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.addresses import Address, decode_endpoint
 from ovnmesh.model.denied import Reasons, deny_list, recorded_reasons
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.interconnect import IcRoute, Interconnect
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.observed import Observed
-from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
+from ovnmesh.model.prefixes import Prefix, is_link_local
 from ovnmesh.model.report import SiteState
 from ovnmesh.model.status_record import decode_status
 from ovnmesh.views.paths import PathLine, check_paths, site_paths
@@ -142,7 +144,7 @@ def mesh_ports(ic: Interconnect) -> tuple[PortLine, ...]:
     return tuple(
         sorted(
             (
-                PortLine(p.ts, p.name, p.az, p.address, hosts.get(p.gateway, p.gateway))
+                PortLine(p.ts, p.name, p.az, p.written, hosts.get(p.gateway, p.gateway))
                 for p in ic.ports
             ),
             key=lambda line: (line.ts, line.az),
@@ -155,26 +157,30 @@ def _routes(observed: Observed) -> tuple[RouteLine, ...]:
     owners = _next_hops(observed)
     denials = _read_denials(nb)
     lines = [
-        RouteLine(str(r.prefix), r.az, r.nexthop, r.ts, "advertised")
+        RouteLine(str(r.prefix), r.az, _text(r.nexthop), r.ts, "advertised")
         for r in ic.routes
         if r.az == nb.name
     ]
-    learned: set[tuple[Prefix, str]] = set()
+    learned: set[tuple[Prefix, Address | None]] = set()
     for route in nb.static_routes:
-        hop = owners.get(route.nexthop)
-        prefix = try_parse_prefix(route.prefix)
-        if hop is None or prefix is None:
+        hop = owners.get(route.nexthop) if route.nexthop is not None else None
+        if hop is None or route.prefix is None:
             continue
-        learned.add((prefix, route.nexthop))
+        learned.add((route.prefix, route.nexthop))
         state = "learned" if route.learned else "manual"
-        lines.append(RouteLine(str(prefix), hop.az, route.nexthop, hop.ts, state))
+        lines.append(RouteLine(str(route.prefix), hop.az, _text(route.nexthop), hop.ts, state))
     lines += [
-        RouteLine(str(r.prefix), r.az, r.nexthop, r.ts, "refused", denials.why(r.prefix))
+        RouteLine(str(r.prefix), r.az, _text(r.nexthop), r.ts, "refused", denials.why(r.prefix))
         for r in ic.routes
         if r.az != nb.name and (r.prefix, r.nexthop) not in learned
     ]
     lines += _withheld(nb, ic.routes, denials)
     return tuple(sorted(lines, key=lambda line: (line.state, line.az, line.prefix)))
+
+
+@lru_cache(maxsize=4096)
+def _text(address: Address | None) -> str:
+    return "" if address is None else str(address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,22 +189,22 @@ class _Hop:
     ts: str
 
 
-def _next_hops(observed: Observed) -> Mapping[str, _Hop]:
+def _next_hops(observed: Observed) -> Mapping[Address, _Hop]:
     """Remote sites' addresses on the transit switches.
 
     From the site's own northbound database, where ovn-ic keeps a port for each (so that they are
     known while the interconnection databases do not answer).
     """
-    found: dict[str, _Hop] = {}
+    found: dict[Address, _Hop] = {}
     for port in observed.nb.switch_ports.values():
-        for ts in observed.nb.switches:
-            if port.type == "remote" and port.name.startswith(f"{ts}-"):
-                for address in " ".join(port.addresses).split()[1:]:
-                    found[address.split("/")[0]] = _Hop(port.name.removeprefix(f"{ts}-"), ts)
+        endpoint = decode_endpoint(" ".join(port.addresses)) if port.type == "remote" else None
+        for ts in observed.nb.switches if endpoint is not None else ():
+            if endpoint is not None and port.name.startswith(f"{ts}-"):
+                hop = _Hop(port.name.removeprefix(f"{ts}-"), ts)
+                found |= dict.fromkeys(endpoint.addresses, hop)
     for known in observed.ic.ports:
-        for address in known.address.split()[1:]:
-            if known.az != observed.nb.name:
-                found[address.split("/")[0]] = _Hop(known.az, known.ts)
+        if known.az != observed.nb.name and known.endpoint is not None:
+            found |= dict.fromkeys(known.endpoint.addresses, _Hop(known.az, known.ts))
     return found
 
 

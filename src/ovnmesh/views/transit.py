@@ -44,7 +44,7 @@ def members(ts: TransitSwitch, ic: Interconnect) -> tuple[Member, ...]:
         found[port.az] = Member(
             port.az,
             "draining" if ts.draining else state,
-            " ".join(port.address.split()[1:]),
+            " ".join(port.written.split()[1:]),
             hosts.get(port.gateway, port.gateway),
             port.az in managed,
         )

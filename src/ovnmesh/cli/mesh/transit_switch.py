@@ -55,7 +55,7 @@ def list_(form: OutputForm = Output.TABLE, sites_file: SitesFile = None) -> None
         (
             (
                 ts.name,
-                ",".join(ts.subnets) or "-",
+                ",".join(ts.written_subnets) or "-",
                 member.az + ("" if member.managed else " (not run by ovnmesh)"),
                 member.state,
                 member.address or "-",
@@ -70,7 +70,7 @@ def list_(form: OutputForm = Output.TABLE, sites_file: SitesFile = None) -> None
 def _to_json(ts: TransitSwitch, on_it: tuple[Member, ...]) -> dict[str, object]:
     return {
         "name": ts.name,
-        "subnets": list(ts.subnets),
+        "subnets": list(ts.written_subnets),
         "draining": ts.draining,
         "sites": [asdict(member) for member in on_it],
     }
@@ -96,7 +96,7 @@ def add(
     """
     with open_mesh(sites_file) as mesh, output.progress(f"transit-switch add {name}") as step:
         known = mesh.read().transit_switches
-        stored = {ts.name: ",".join(ts.subnets) for ts in known.values()}
+        stored = {ts.name: ",".join(ts.written_subnets) for ts in known.values()}
         ts = known.get(name)
         if ts is None:
             switch = parse_switch(name, cidr if cidr is not None else next_subnet(stored))
@@ -106,8 +106,8 @@ def add(
                 "external_ids": {keys.TS_SUBNET: switch.subnet},
             }
             _apply(mesh, "add a transit switch", Insert("Transit_Switch", row, "ts"))
-        elif cidr is not None and set(cidr.split(",")) != set(ts.subnets):
-            found = f"a transit switch {name} with subnet {','.join(ts.subnets)}"
+        elif cidr is not None and set(cidr.split(",")) != set(ts.written_subnets):
+            found = f"a transit switch {name} with subnet {','.join(ts.written_subnets)}"
             raise ConfigError([Problem("--cidr", found, "that subnet, or another NAME")])
         elif ts.draining:
             gone = frozenset({keys.DRAINING})
@@ -115,7 +115,7 @@ def add(
             _apply(mesh, "put a transit switch back into service", mark)
         _wait(lambda: _not_in_service(name, mesh.read()), timeout, step, "in service")
         done = mesh.find(name)
-    where = f" ({','.join(done.subnets)})" if done else ""
+    where = f" ({','.join(done.written_subnets)})" if done else ""
     output.stderr().print(f"transit switch {name}{where} is in service at every site")
 
 

@@ -5,15 +5,15 @@ nothing of ours ever removes it. Must not touch learned routes.
 """
 
 from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.model.addresses import Address
 from ovnmesh.model.changes import Batch, Content, Db, Delete, Insert, Operation, Parent, Uuid
 from ovnmesh.model.observed import Observed
-from ovnmesh.model.prefixes import Prefix, try_parse_prefix
-from ovnmesh.plan.decide.addressing import decode_endpoint
+from ovnmesh.model.prefixes import Prefix
 
 TABLE = "Logical_Router_Static_Route"
 
 
-def next_hops(observed: Observed, az: str, version: int) -> dict[str, str]:
+def next_hops(observed: Observed, az: str, version: int) -> dict[str, Address]:
     """Addresses of an AZ on the transit switches, by switch.
 
     Args:
@@ -24,11 +24,11 @@ def next_hops(observed: Observed, az: str, version: int) -> dict[str, str]:
     Raises:
         ConfigError: no such AZ on any transit switch.
     """
-    found: dict[str, str] = {}
+    found: dict[str, Address] = {}
     for port in observed.ic.ports:
-        endpoint = decode_endpoint(port.address) if port.az == az else None
-        for address in sorted(endpoint.addresses) if endpoint else ():
-            if (":" in address) == (version == 6):
+        endpoint = port.endpoint if port.az == az else None
+        for address in sorted(endpoint.addresses, key=str) if endpoint else ():
+            if address.version == version:
                 found[port.ts] = address
     if not found:
         others = sorted({p.az for p in observed.ic.ports} - {observed.nb.name})
@@ -54,11 +54,11 @@ def plan_route_add(observed: Observed, prefix: Prefix, az: str) -> Batch | None:
     have = _routes(observed, prefix)
     operations: list[Operation] = []
     hops = next_hops(observed, az, prefix.version)
-    for ts, address in sorted(hops.items(), key=lambda hop: hop[1]):
+    for ts, address in sorted(hops.items(), key=lambda hop: str(hop[1])):
         port = observed.nb.transit_lrp(ts, observed.nb.name)
         if address in have or port is None:
             continue
-        row: dict[str, Content] = {"ip_prefix": str(prefix), "nexthop": address}
+        row: dict[str, Content] = {"ip_prefix": str(prefix), "nexthop": str(address)}
         parent = Parent("Logical_Router", Uuid(port.router), "static_routes")
         operations.append(Insert(TABLE, row, f"route_{len(operations)}", parent))
     return Batch(Db.NB, tuple(operations), "add a manual route") if operations else None
@@ -73,15 +73,17 @@ def plan_route_delete(observed: Observed, prefix: Prefix, az: str) -> Batch | No
     hops = set(next_hops(observed, az, prefix.version).values())
     operations = tuple(
         Delete(TABLE, uuid, Parent("Logical_Router", None, "static_routes"))
-        for address, uuid in sorted(_routes(observed, prefix).items())
+        for address, uuid in sorted(
+            _routes(observed, prefix).items(), key=lambda route: str(route[0])
+        )
         if address in hops
     )
     return Batch(Db.NB, operations, "remove a manual route") if operations else None
 
 
-def _routes(observed: Observed, prefix: Prefix) -> dict[str, str]:
+def _routes(observed: Observed, prefix: Prefix) -> dict[Address, str]:
     return {
         route.nexthop: route.uuid
         for route in observed.nb.static_routes
-        if not route.learned and try_parse_prefix(route.prefix) == prefix
+        if not route.learned and route.prefix == prefix and route.nexthop is not None
     }

@@ -1,6 +1,6 @@
 """Who keeps a prefix that two sites advertise, and what this site must keep out.
 
-Called by `plan.join`. The rule: whoever held a prefix before the overlap appeared keeps it, the
+Called by `plan.site`. The rule: whoever held a prefix before the overlap appeared keeps it, the
 newcomer yields; sites that ovnmesh does not run cannot yield, so they count as established; a tie
 goes to the lower AZ name. OVN 23.03 has one deny list for both directions and matches a prefix
 and everything inside it (ovn-nb(5), ic-route-blacklist), which decides what can be denied without

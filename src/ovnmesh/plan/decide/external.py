@@ -15,7 +15,7 @@ from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.northbound import LogicalRouter, Nat, RouterPort
 from ovnmesh.model.observed import Observed
-from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
+from ovnmesh.model.prefixes import Prefix, is_link_local
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,7 @@ def decide_external(
 def external_ports(desired: Desired, observed: Observed) -> tuple[RouterPort, ...]:
     """Ports with gateway chassis that are on no transit switch, by name."""
     own = {port.uuid for port in transit_ports(desired, observed)}
-    subnets = [
-        subnet
-        for ts in observed.ic.transit_switches.values()
-        for text in ts.subnets
-        if (subnet := try_parse_prefix(text)) is not None
-    ]
+    subnets = [subnet for ts in observed.ic.transit_switches.values() for subnet in ts.subnets]
     return tuple(
         port
         for port in observed.nb.router_ports
@@ -165,8 +160,8 @@ def _check_nat(
     lost = tuple(
         nat
         for nat in nats
-        if (address := try_parse_prefix(nat.external_ip)) is not None
-        and not any(network.contains(address) for network in networks)
+        if nat.external_ip is not None
+        and not any(network.contains(nat.external_ip) for network in networks)
     )
     if not lost:
         return ()
@@ -185,7 +180,7 @@ def _check_nat(
 
 
 def _title(nats: tuple[Nat, ...]) -> str:
-    addresses = sorted({nat.external_ip for nat in nats})
+    addresses = sorted({nat.written for nat in nats})
     rest = f" and {len(addresses) - 3} more" if len(addresses) > 3 else ""
     return ", ".join(addresses[:3]) + rest
 

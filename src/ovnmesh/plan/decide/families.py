@@ -9,7 +9,7 @@ a minute). So they are denied. Must not decide anything about families that are 
 from collections.abc import Iterable, Mapping
 
 from ovnmesh.model.observed import Observed
-from ovnmesh.model.prefixes import Prefix, is_link_local, try_parse_prefix
+from ovnmesh.model.prefixes import Prefix, is_link_local
 
 
 def uncarried(switches: Iterable[str], observed: Observed) -> Mapping[Prefix, str]:
@@ -20,18 +20,17 @@ def uncarried(switches: Iterable[str], observed: Observed) -> Mapping[Prefix, st
         observed: the site and the mesh.
     """
     used = [observed.ic.transit_switches[ts] for ts in switches]
-    subnets = [try_parse_prefix(text) for switch in used for text in switch.subnets]
-    carried = {subnet.version for subnet in subnets if subnet is not None}
+    carried = {subnet.version for switch in used for subnet in switch.subnets}
     if not carried:
         return {}
     nb = observed.nb
     transit = {port.uuid for port in nb.transit_lrps()}
     own = [p for port in nb.router_ports if port.uuid not in transit for p in port.prefixes]
     own += [
-        prefix
+        route.prefix
         for route in nb.static_routes
         if not route.learned and route.policy != "src-ip"
-        if (prefix := try_parse_prefix(route.prefix)) is not None and prefix.length
+        if route.prefix is not None and route.prefix.length
     ]
     return {
         prefix: f"no transit switch of the site carries IPv{prefix.version}"

@@ -1,16 +1,16 @@
-"""Manual routes: the documents' ``lr-route-add`` with the next hop looked up.
+"""Static routes that somebody wrote by hand, and which of them lead to a transit switch.
 
-Called by `ovnmesh route`, and by `plan.site`, which keeps them from being advertised. The row is
-one that an operator could have typed: no tag of ours, and nothing of ours ever removes it. Must not
-touch learned routes.
+Called by `plan.site`, which keeps the latter from being advertised. `plan.ask.manual_route` writes
+such routes. Must not look at learned routes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from ovnmesh.model.addresses import Address
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.observed import Observed
-from ovnmesh.model.prefixes import Prefix, try_parse_prefix
+from ovnmesh.model.prefixes import Prefix
 
 
 def manual_routes(observed: Observed) -> Mapping[Prefix, str]:
@@ -19,22 +19,17 @@ def manual_routes(observed: Observed) -> Mapping[Prefix, str]:
     ovn-ic advertises every static route; these lead back to the sites that have the prefix, and
     advertising them would take those sites' own traffic.
     """
-    subnets = [
-        prefix
-        for ts in observed.ic.transit_switches.values()
-        for subnet in ts.subnets
-        if (prefix := try_parse_prefix(subnet)) is not None
-    ]
-    hops: dict[Prefix, set[Prefix]] = {}
+    subnets = [subnet for ts in observed.ic.transit_switches.values() for subnet in ts.subnets]
+    hops: dict[Prefix, set[Address]] = {}
     for prefix, hop in written_routes(observed.nb):
-        if any(subnet.contains(hop) for subnet in subnets):
+        if any(subnet.holds(hop) for subnet in subnets):
             hops.setdefault(prefix, set()).add(hop)
     # Sorted: the reason is recorded, and an order that changes would be written again.
     return {prefix: f"manual route by way of {_addresses(hops[prefix])}" for prefix in hops}
 
 
-def _addresses(hops: Iterable[Prefix]) -> str:
-    return ", ".join(str(hop).split("/")[0] for hop in sorted(hops))
+def _addresses(hops: Iterable[Address]) -> str:
+    return ", ".join(map(str, sorted(hops, key=lambda hop: (hop.version, int(hop)))))
 
 
 def split_manual(
@@ -62,7 +57,7 @@ def split_manual(
     return {prefix: why for prefix, why in manual.items() if prefix not in wide}, findings
 
 
-def written_routes(nb: Northbound) -> Iterator[tuple[Prefix, Prefix]]:
+def written_routes(nb: Northbound) -> Iterator[tuple[Prefix, Address]]:
     """Prefix and next hop of every route that somebody wrote, default routes left out.
 
     They are those of all routers (which router has them is not replicated); one that is on the
@@ -70,6 +65,7 @@ def written_routes(nb: Northbound) -> Iterator[tuple[Prefix, Prefix]]:
     strangers' routers may have the same networks (`Northbound.shared`).
     """
     for route in nb.static_routes:
-        prefix, hop = try_parse_prefix(route.prefix), try_parse_prefix(route.nexthop)
-        if prefix and hop and prefix.length and not route.learned and route.policy != "src-ip":
-            yield prefix, hop
+        if route.learned or route.policy == "src-ip":
+            continue
+        if route.prefix is not None and route.prefix.length and route.nexthop is not None:
+            yield route.prefix, route.nexthop

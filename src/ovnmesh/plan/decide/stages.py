@@ -1,6 +1,6 @@
 """The life of a transit switch at one site: warming, in service, draining.
 
-Called by `plan.site`, and by commands that say how far sites have got. A router port that is there
+Called by `plan.site`, and by the view of a transit switch. A router port that is there
 but must not carry traffic is *parked*: its only network is one address that nobody routes to. Then
 ovn-ic has no next hop to advertise for it that anybody can reach, and northd finds no way to next
 hops on the switch, so that neither side sends by it; it still receives, which loses nothing
@@ -8,15 +8,15 @@ hops on the switch, so that neither side sends by it; it still receives, which l
 Must not write anything.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ovnmesh.model.addresses import Address, Endpoint, Interface, make_interface
 from ovnmesh.model.interconnect import IcPort
 from ovnmesh.model.northbound import RouterPort
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.pending import Ages, Condition
-from ovnmesh.plan.decide.addressing import Endpoint, decode_endpoint
+from ovnmesh.model.prefixes import parse_prefix
 
 #: What steps a site takes once they have been possible for a while.
 SERVE, REMOVE = "serve", "remove"
@@ -25,7 +25,7 @@ SERVE, REMOVE = "serve", "remove"
 #: each after 0.39 s (measured); nodes need some more to make flows of it.
 SETTLE_S = 1.0
 #: Addresses that no network has (RFC 6666).
-DISCARD = ipaddress.IPv6Network("100::/64")
+DISCARD = parse_prefix("100::/64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +48,25 @@ def park(endpoint: Endpoint) -> Endpoint:
     return Endpoint(endpoint.mac, (parking_network(endpoint.mac),))
 
 
-def parking_network(mac: str) -> str:
+def parking_network(mac: str) -> Interface:
     """An address of the discard prefix (RFC 6666) with the MAC as its end; in nobody's network.
 
     Not a link-local one: ovn-ic 23.03 would add and delete IPv6 routes by way of it without end.
     """
     octets = bytes.fromhex(mac.replace(":", ""))
-    return f"{DISCARD.network_address + int.from_bytes(octets, 'big')}/128"
+    return make_interface(DISCARD.version, DISCARD.first + int.from_bytes(octets, "big"), 128)
 
 
 def is_parked(port: RouterPort | IcPort) -> bool:
     """Whether a port carries no traffic; one without a readable address counts as parked."""
     if isinstance(port, IcPort):
-        endpoint = decode_endpoint(port.address)
+        endpoint = port.endpoint
         if endpoint is None:
             return True
     else:
         endpoint = Endpoint(port.mac.lower(), port.networks)
+        if port.unreadable:
+            return False
     return endpoint.networks == (parking_network(endpoint.mac),)
 
 
@@ -137,11 +139,5 @@ def _is_withdrawn(ts: str, observed: Observed) -> bool:
     )
 
 
-def _is_discarded(address: str) -> bool:
-    try:
-        return ipaddress.IPv6Address(address) in DISCARD
-    except ValueError:
-        return False
-
-
-# --- the mesh as a whole -------------------------------------------------------------------------
+def _is_discarded(address: Address | None) -> bool:
+    return address is not None and DISCARD.holds(address)

@@ -8,11 +8,11 @@ Must not touch claims of other sites.
 from collections.abc import Mapping
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.addresses import Endpoint
 from ovnmesh.model.changes import Expect, MergeKeys, Operation
 from ovnmesh.model.finding import Code, Finding
 from ovnmesh.model.interconnect import Interconnect, TransitSwitch
 from ovnmesh.model.observed import Observed
-from ovnmesh.plan.decide.addressing import Endpoint
 
 
 def check_az_name(az: str, observed: Observed) -> Finding | None:

@@ -13,7 +13,6 @@ from ovnmesh.model.changes import Delete, Operation, Parent
 from ovnmesh.model.interconnect import TransitSwitch
 from ovnmesh.model.northbound import StaticRoute
 from ovnmesh.model.observed import Observed
-from ovnmesh.model.prefixes import try_parse_prefix
 
 TABLE = "Logical_Router_Static_Route"
 #: Rows deleted at once: a transaction of some thousand rows keeps northd busy for seconds.
@@ -26,7 +25,7 @@ def storming(observed: Observed) -> bool:
     A switch port that never had a router port does no harm: it has no address in IC-SB.
     """
     nb = observed.nb
-    connected = {port.name for port in observed.ic.ports if port.address}
+    connected = {port.name for port in observed.ic.ports if port.written}
     disabled = {router.uuid for router in nb.routers if not router.enabled}
     return any(port.router in disabled for port in nb.transit_lrps()) or any(
         lsp.name in connected for lsp in nb.waiting_lsps()
@@ -60,17 +59,15 @@ def surplus(connected: Iterable[str], observed: Observed) -> tuple[StaticRoute, 
     seen: set[tuple[str, str]] = set()
     found = []
     for route in sorted(nb.learned_routes, key=lambda route: route.uuid):
-        what = (route.prefix, route.nexthop)
-        if what in seen or any(_leads_to(route, ts) for ts in unused):
+        if route.written in seen or any(_leads_to(route, ts) for ts in unused):
             found.append(route)
-        seen.add(what)
+        seen.add(route.written)
     return tuple(found)
 
 
 def _leads_to(route: StaticRoute, ts: TransitSwitch) -> bool:
-    hop = try_parse_prefix(route.nexthop)
-    subnets = (try_parse_prefix(subnet) for subnet in ts.subnets)
-    return hop is not None and any(s is not None and s.contains(hop) for s in subnets)
+    hop = route.nexthop
+    return hop is not None and any(subnet.holds(hop) for subnet in ts.subnets)
 
 
 def plan_surplus(connected: Iterable[str], observed: Observed) -> tuple[Operation, ...]:

@@ -11,6 +11,7 @@ Existing ports of the documented names are adopted in place. Must not touch gate
 from collections.abc import Mapping
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.addresses import Endpoint
 from ovnmesh.model.changes import (
     Content,
     Delete,
@@ -25,7 +26,6 @@ from ovnmesh.model.changes import (
     symbol,
 )
 from ovnmesh.model.northbound import Northbound, RouterPort, SwitchPort
-from ovnmesh.plan.decide.addressing import Endpoint
 from ovnmesh.plan.decide.routers import Attachment
 
 _TS = keys.TRANSIT_SWITCH
@@ -79,7 +79,7 @@ def plan_ports(
                 {
                     "name": name,
                     "mac": endpoint.mac,
-                    "networks": frozenset(endpoint.networks),
+                    "networks": frozenset(map(str, endpoint.networks)),
                     "options": {k: value for k, value in options.items() if value is not None},
                     "external_ids": tags,
                 },
@@ -142,8 +142,8 @@ def _mend_lrp(
         columns["name"] = name
     if lrp.mac.lower() != endpoint.mac:
         columns["mac"] = endpoint.mac
-    if frozenset(lrp.networks) != frozenset(endpoint.networks):
-        columns["networks"] = frozenset(endpoint.networks)
+    if lrp.unreadable or frozenset(lrp.networks) != frozenset(endpoint.networks):
+        columns["networks"] = frozenset(map(str, endpoint.networks))
     operations: list[Operation] = [Update(LRP_TABLE, lrp.uuid, columns)] if columns else []
     operations += merge(LRP_TABLE, lrp.uuid, "external_ids", lrp.external_ids, tags)
     return operations

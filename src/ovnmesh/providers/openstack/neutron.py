@@ -7,7 +7,7 @@ not know how they were read, nor what a site wants.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ovnmesh.model.prefixes import Address, Network
+from ovnmesh.model.addresses import Address, Network
 
 #: Tag on a subnet that is to be kept from the other sites.
 OPT_OUT_TAG = "ovnmesh-no-interconnection"
