@@ -19,10 +19,10 @@ from ovnmesh.errors import ConfigError, OvnmeshError
 COMMANDS = {
     "status": ("ovnmesh.cli.mesh.status", "status"),
     "routes": ("ovnmesh.cli.mesh.status", "routes"),
-    "route": ("ovnmesh.cli.mesh.change", "route_app"),
+    "route": ("ovnmesh.cli.mesh.route", "app"),
     "gateway": ("ovnmesh.cli.mesh.gateway", "app"),
-    "leave": ("ovnmesh.cli.mesh.change", "leave"),
-    "forget": ("ovnmesh.cli.mesh.change", "forget"),
+    "leave": ("ovnmesh.cli.mesh.leave", "leave"),
+    "forget": ("ovnmesh.cli.mesh.forget", "forget"),
     "transit-switch": ("ovnmesh.cli.mesh.transit_switch", "app"),
     "nbctl": ("ovnmesh.cli.mesh.passthrough", "nbctl"),
     "sbctl": ("ovnmesh.cli.mesh.passthrough", "sbctl"),

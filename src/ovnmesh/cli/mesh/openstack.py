@@ -18,13 +18,13 @@ from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import LeaveAnyway, OutputForm
-from ovnmesh.cli.mesh.change import leave_site, tell_left
 from ovnmesh.cli.output import Output
 from ovnmesh.config import recorded_config
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
 from ovnmesh.model.desired import decode_record
 from ovnmesh.model.report import SiteState
 from ovnmesh.operate.config_files import replace_file, set_enabled
+from ovnmesh.operate.leave import Left, leave_databases
 from ovnmesh.providers.openstack.site_spec import SITE_FILE
 from ovnmesh.views.site import overview
 
@@ -157,7 +157,7 @@ def leave(
     from ovnmesh.operate.openstack import Leaving, apply_changes
 
     leaving = Leaving(file)
-    clean, kept = True, list[str]()
+    left, kept = Left(leaving.az_name, True), list[str]()
     with output.progress("leave") as step:
         address = SiteAddress(leaving.az_name, nb, sb, openstack=file)
         try:
@@ -165,7 +165,7 @@ def leave(
                 changes = leaving.plan(session, dry_run)
             if not dry_run:
                 replace_if_new(file, leaving.text)
-                clean = leave_site(address, force, step)
+                left = leave_databases(address, force, step)
             # Neutron comes last: that it does not answer must not keep a site in the mesh.
             changes = replace(changes, api=leaving.ask(step))
             if not dry_run:
@@ -176,7 +176,7 @@ def leave(
     for said in kept:
         output.stderr().print(said)
     if not dry_run:
-        tell_left(leaving.az_name, clean)
+        output.stderr().print(str(left))
 
 
 def replace_if_new(path: Path, text: str) -> None:
