@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -65,10 +66,16 @@ class Server:
     def stop(self, kill: bool = False) -> None:
         if self._process is not None:
             self._process.kill() if kill else self._process.terminate()
+            self.signal(signal.SIGCONT)  # one that is suspended ends only when it goes on
             self._process.wait()
             self._process = None
             for left in (self.socket, self.folder / f"{self.db.name}.ctl"):
                 left.unlink(missing_ok=True)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Suspend it, or have it go on."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def transact(self, *operations: object) -> str:
         request = json.dumps([self.db.value, *operations])

@@ -4,14 +4,17 @@ Called by the controller, the agent and the command line. Wraps ovsdbapp and the
 the one place where their exceptions become ours. Must not know what the rows mean.
 """
 
+import errno
 import logging
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from ovs import jsonrpc, stream
+from ovs import jsonrpc, poller, stream, timeval
 from ovsdbapp import exceptions as ovsdbapp_exceptions
 from ovsdbapp.backend.ovs_idl import Backend, connection, idlutils
 
@@ -55,6 +58,17 @@ class _Idl(connection.OvsdbIdl):  # type: ignore[misc]
             self._last = now
             self._on_change()
         return changed
+
+    def wait(self, waiting: Any) -> None:
+        """Register what the next `run` waits for.
+
+        The library's own registers "now" for as long as conditions are unsent. They cannot be sent
+        without a connection, nor while an answer is outstanding: its thread would spin until then.
+        """
+        if self.cond_changed and self._session.is_connected() and self._request_id is None:
+            waiting.immediate_wake()
+        self._session.wait(waiting)
+        self._session.recv_wait(waiting)
 
     @property
     def live(self) -> bool:
@@ -127,13 +141,34 @@ def fetch_schema(remote: str, db: Db) -> dict[str, Any]:
             tried.append(f"{method}: {os.strerror(error)}")
             continue
         rpc = jsonrpc.Connection(link)
-        error, reply = rpc.transact_block(jsonrpc.Message.create_request("get_schema", [db.value]))
+        request = jsonrpc.Message.create_request("get_schema", [db.value])
+        error, reply = _transact(rpc, request, timeval.msec() + wait_ms)
         rpc.close()
         if not error and not reply.error:
             schema: dict[str, Any] = reply.result
             return schema
         tried.append(f"{method}: {os.strerror(error) if error else reply.error}")
     raise OvsdbUnavailable(f"{db.value} cannot be reached ({'; '.join(tried)})")
+
+
+def _transact(rpc: Any, request: Any, deadline_ms: int) -> tuple[int, Any]:
+    """`jsonrpc.Connection.transact_block` with a deadline: a server may accept and say nothing.
+
+    Returns:
+        An errno value, or 0 and the answer.
+    """
+    error, reply = rpc.send(request), None
+    while not error and (reply is None or reply.id != request.id):
+        error, reply = rpc.recv()
+        if error == errno.EAGAIN:
+            error = 0 if timeval.msec() < deadline_ms else errno.ETIMEDOUT
+            rpc.run()
+            waiting = poller.Poller()
+            rpc.wait(waiting)
+            rpc.recv_wait(waiting)
+            waiting.timer_wait_until(deadline_ms)
+            waiting.block()
+    return error, reply
 
 
 class Database:
@@ -223,7 +258,7 @@ class Database:
             if not link.idl.go_to(leader):
                 return False
         LOG.info("%s: following the leader to %s", self.db.value, leader)
-        link.txns.alert_notify()
+        _wake(link)
         return True
 
     @property
@@ -252,8 +287,7 @@ class Database:
         with self._locked():
             changed = self._set_conditions(self._link.idl, conditions)
         if changed:
-            # An empty transaction: the way to wake the connection's thread, which sends the rest.
-            self._link.txns.put(None, timeout=TIMEOUT_S)
+            _wake(self._link)  # its thread sends them
         return changed
 
     @staticmethod
@@ -305,14 +339,29 @@ class Database:
 
     def close(self) -> None:
         """Disconnect. The database may be connected again afterwards."""
-        if self._link is not None:
-            self._link.stop(TIMEOUT_S)
+        link = self._link
         self._link = self._api = None
+        if link is not None:
+            # Not `link.stop`: it waits for a place in the queue, without end if a transaction that
+            # was given up is there, because a thread told to stop takes no more of them.
+            link.is_running = False
+            _wake(link)
+            link.thread.join(TIMEOUT_S)
 
     def _locked(self) -> "_Guard":
         if self._link is None:
             raise OvsdbUnavailable(f"{self.db.value} at {self.remote}: not connected")
         return _Guard(self._link.lock, f"{self.db.value} at {self.remote}")
+
+
+def _wake(link: Any) -> None:
+    """Have a connection's thread look again, by an empty transaction.
+
+    The thread takes one byte from its pipe for each transaction that it takes from its queue. A
+    byte alone, as of `alert_notify`, stays in the pipe, and the thread never waits again.
+    """
+    with suppress(queue.Full):  # then it wakes for what is in the queue
+        link.txns.put(None, block=False)
 
 
 class _Guard:

@@ -71,9 +71,11 @@ class Links:
                 # The thread's top: a mistake of a library must not end the attempts for ever.
                 LOG.exception("%s: connecting failed unexpectedly", pending[0].remote)
                 self._stop.wait(LAST_RETRY_S)
+        if not pending:
+            self.error = ""
+            self._ready.set()
+        # Asked after that: what is ready by then is closed by `close`, everything else here.
         if self._stop.is_set():
             self._close_databases()
-            return
-        self.error = ""
-        self._ready.set()
-        self._on_change()
+        else:
+            self._on_change()
