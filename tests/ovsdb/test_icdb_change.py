@@ -115,7 +115,7 @@ def test_backup_and_restore_of_a_standalone_database(cluster, tmp_path):
     assert code == 0, text
     assert cluster.content(1) == before
     code, _, text = run("member", "list", "--run-dir", node.run)
-    assert (code, "this node serves alone" in text) == (1, True)
+    assert (code, "This node serves alone" in text) == (1, True)
     # The folder is a data directory: all is lost, and comes back.
     node.stop()
     cluster.wipe(1)

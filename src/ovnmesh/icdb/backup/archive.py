@@ -75,7 +75,7 @@ def make_backup(run_dir: Path, target: Path, now: datetime) -> dict[str, Any]:
                     archive.add(Path(scratch) / name, name)
             partial.replace(target)
     except OSError as error:
-        raise IcDbError(f"{target}: found {error}; expected to write there") from error
+        raise IcDbError(f"{target}: cannot be written: {error}") from error
     return manifest
 
 
@@ -102,11 +102,11 @@ def open_backup(path: Path) -> Iterator[Backup]:
                 if _digest(folder / entry["file"]) != entry["sha256"]:
                     raise IcDbError(
                         f"{path}: found another {entry['file']} than {MANIFEST} describes; "
-                        "expected a backup as it was written; take another one"
+                        "expected a backup as it was written. Take another one"
                     )
         except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
             raise IcDbError(
-                f"{path}: found no backup ({error}); expected what ovnmesh ic-db backup writes"
+                f"{path}: found no backup ({error}); expected one of ovnmesh ic-db backup"
             ) from error
         yield Backup(folder, manifest)
 

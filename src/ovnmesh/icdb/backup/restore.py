@@ -87,7 +87,7 @@ def prepare_restore(run_dir: Path, backup: Backup, force: bool) -> list[Prepared
         if version_key(entry["schema_version"]) > version_key(state["version"]):
             raise IcDbError(
                 f"{db.schema}: found a backup of schema version {entry['schema_version']}; "
-                f"expected {state['version']} or older, as served; upgrade OVN here first"
+                f"expected {state['version']} or older, as served. Upgrade OVN here first"
             )
         tables = TABLES[db.schema]
         selects = [{"op": "select", "table": table, "where": []} for table in tables]
@@ -205,9 +205,9 @@ def _plan_south(db: Database, live: Rows, backup: Rows) -> RestorePlan:
             refusal=(
                 f"{db.schema}: found sites that use other tunnel keys than the backup "
                 f"({'; '.join(wrong[:5])}{'; ...' if len(wrong) > 5 else ''}); expected the same "
-                "keys, or no site: ovn-controllers keep stale keys when they change, and all "
+                "keys, or no site. When keys change, ovn-controllers keep stale ones, and all "
                 "traffic between sites is lost until each chassis has run ovn-appctl -t "
-                "ovn-controller inc-engine/recompute; --force does it all the same"
+                "ovn-controller inc-engine/recompute. --force does it all the same"
             )
         )
     gone = [f"{what} is not in use any more" for what in then if what not in now]
@@ -296,7 +296,7 @@ def _transact(run_dir: Path, db: Database, operations: Sequence[Operation]) -> l
         if result is not None and "error" in result:
             why = f"{result['error']}: {result.get('details', '')}".strip(": ")
             raise IcDbError(
-                f"{db.schema}: found the transaction refused ({why}); expected it to be taken; "
-                "nothing was changed; the rows may have changed meanwhile: try again"
+                f"{db.schema}: the transaction was refused ({why}), and nothing was changed. Rows "
+                "may have changed meanwhile: try again"
             )
     return list(results)

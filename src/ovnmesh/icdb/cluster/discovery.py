@@ -82,7 +82,7 @@ class Waiter:
             self._server = _Server(self, (str(address), port))
         except OSError as error:
             where = describe_endpoint(address, port)
-            raise IcDbError(f"{where}: found {error.strerror}; expected a free port") from error
+            raise IcDbError(f"{where}: {error.strerror}; expected a free port") from error
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
 

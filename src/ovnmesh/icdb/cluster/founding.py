@@ -120,7 +120,7 @@ def _find_missing(settings: Settings, cluster: Cluster) -> dict[Database, _Why]:
         _check_standalone(settings, cluster, missing)
     except OSError as error:
         raise IcDbError(
-            f"data directory {data}: found {error}; expected to read and write there"
+            f"data directory {data}: {error}; expected to read and write there"
         ) from error
     return missing
 
@@ -134,13 +134,13 @@ def _check_standalone(settings: Settings, cluster: Cluster, missing: _Missing) -
     if settings.address != cluster.leader:
         raise IcDbError(
             f"{file}: found a standalone database; expected none, or a member of the cluster, on "
-            f"a node that joins ({cluster.leader} founds: LEADER_IP, --leader); its rows would be "
-            "lost: move the files away to join"
+            f"a node that joins, because its rows would be lost. {cluster.leader} founds the "
+            "cluster (LEADER_IP, --leader). To join, move the files away"
         )
     if len(standalone) < len(DATABASES):
         raise IcDbError(
             f"{file}: found a standalone database, and the other one is not; expected two of the "
-            "same kind; restore the other from a backup, or move this one away"
+            "same kind. Restore the other from a backup, or move this one away"
         )
     prepare_files(data, datetime.now(UTC))
 
@@ -176,20 +176,20 @@ def _inspect(settings: Settings, cluster: Cluster, db: Database) -> _Why | None:
         return _Why(Lack.DAMAGED, f"found damage ({error})")
     if name != db.schema:
         raise IcDbError(
-            f"{file}: found database {name}; expected {db.schema}; are the files swapped?"
+            f"{file}: found database {name}; expected {db.schema}. Are the files swapped?"
         )
     if _LEFT in log_of_file:
         raise IcDbError(
             f"{file}: found a server that was removed from its cluster (member remove); expected "
-            "a member; to let this node join anew, move the file away"
+            "a member. To let this node join anew, move the file away"
         )
     found = run_tool("ovsdb-tool", "db-local-address", str(file))
     expected = local_address(settings, cluster, db)
     if parse_raft_address(found) != parse_raft_address(expected):
         raise IcDbError(
-            f"{file}: found the RAFT address {found}; expected {expected}; a server keeps its "
-            "address: undo the change, or move the file away to join anew, and then remove the "
-            "old one with: ovnmesh ic-db member remove"
+            f"{file}: found the RAFT address {found}; expected {expected}, because a server keeps "
+            "its address. Undo the change; or move the file away to join anew, and then remove the "
+            "old server: ovnmesh ic-db member remove"
         )
     return None
 
@@ -261,11 +261,11 @@ def _found(settings: Settings, cluster: Cluster, missing: _Missing) -> None:
         run_tool("ovsdb-tool", timer, "create-cluster", str(new), str(content), address)
         if why.kind is Lack.STANDALONE:
             copy = copy_file(file, why.kind, datetime.now(UTC))
-            log.info("%s: becomes a cluster; the file as it was: %s", file, copy)
+            log.info("%s: becomes a cluster; a copy of the file as it was: %s", file, copy)
     for db in missing:
         file = db.file(settings.folders.data)
         os.replace(_scratch(file, _FOUNDING), file)
-        log.info("%s: founded a cluster, as every other node waits to join it", file)
+        log.info("%s: founded a cluster, because every other node waits to join it", file)
 
 
 def _join(
@@ -282,7 +282,7 @@ def _join(
     run_tool("ovsdb-tool", cid, "join-cluster", str(new), db.schema, own, *remotes)
     if file.exists():
         copy = copy_file(file, why.kind, datetime.now(UTC))
-        log.warning("%s: is replaced; the file as it was: %s", file, copy)
+        log.warning("%s: is replaced; a copy of the file as it was: %s", file, copy)
     os.replace(new, file)
     log.info("%s: joins cluster %s of %s", file, invited.cluster, ", ".join(remotes))
 
@@ -301,18 +301,18 @@ def _describe_wait(settings: Settings, cluster: Cluster, missing: _Missing, othe
     )
     if settings.address != cluster.leader:
         return (
-            f"waiting to join the cluster of {names}: its leader invites this node, or "
-            f"{cluster.leader} founds it; found: {seen}"
+            f"waiting to join the cluster of {names}, until its leader invites this node, or "
+            f"{cluster.leader} founds it. The other nodes: {seen}"
         )
     if any(why.kind is Lack.DAMAGED for why in missing.values()):
         return (
-            f"waiting to be invited by the leader of the cluster of {names}: a damaged file is "
-            f"never the beginning of a new one; found: {seen}"
+            f"waiting to be invited by the leader of the cluster of {names}: a damaged file never "
+            f"begins a new one. The other nodes: {seen}"
         )
     return (
-        f"waiting, with no cluster founded for {names}: expected every other node to be empty and "
-        f"to wait for this one (a first start), or the leader of their cluster to invite this "
-        f"node; found: {seen}"
+        f"waiting, with no cluster founded for {names}, until every other node is empty and waits "
+        "for this one (a first start), or the leader of their cluster invites this node. The "
+        f"other nodes: {seen}"
     )
 
 

@@ -70,19 +70,19 @@ def check_removal(db: Database, status: Status, member: Member, force: bool) -> 
     if not status.serves:
         raise IcDbError(
             f"{where}: found a cluster without a leader; expected one, because a majority has to "
-            "agree; start the other nodes; if they are lost for good, see docs/ic-db.md, "
+            "agree. Start the other nodes. If they are lost for good, see docs/ic-db.md, "
             '"The majority is lost"'
         )
     if 2 * alive <= len(left):
         raise IcDbError(
             f"{where}: found {alive} of the {len(left)} other servers connected; expected more "
-            "than half, which are needed to write anything; bring one back, or let a new one join "
-            "first"
+            "than half, because without them nothing can be written. Bring one back, or let a new "
+            "one join first"
         )
     if member.role == "leader" and not force:
         raise IcDbError(
-            f"{where}: found the leader; expected a follower; stop ovnmesh ic-db there first, "
-            "which hands over the lead at once, or --force (the others then elect one)"
+            f"{where}: found the leader; expected a follower. Stop ovnmesh ic-db there first, "
+            "which hands over the lead at once; or use --force, and the others elect a leader"
         )
 
 
@@ -105,8 +105,8 @@ def remove_member(run_dir: Path, db: Database, member: Member, step: Callable[[s
             return
         time.sleep(_POLL_S)
     raise IcDbError(
-        f"{db.schema}: server {member.server} is still a member after {_COMMIT_S:g} s; look at "
-        "ovnmesh ic-db member list, and try again on the leader"
+        f"{db.schema}: server {member.server} is still a member after {_COMMIT_S:g} s. Find the "
+        "leader with ovnmesh ic-db member list, and try again there"
     )
 
 

@@ -134,10 +134,10 @@ class Keeper:
             if other["cid"] == status.cluster and other["connected"]:
                 file = child.db.file(self._settings.folders.data)
                 self._warn_once(
-                    f"{child.db.schema}: found no leader here, and one on {node}: this server was "
-                    "removed from the cluster (member remove) while it was away, or the RAFT port "
-                    f"is blocked; expected to reach tcp:{node}:{raft_port(self._cluster, child.db)}"
-                    f"; if it was removed, stop ic-db and move {file} away to join anew"
+                    f"{child.db.schema}: found no leader here, and one on {node}. Either the RAFT "
+                    f"port tcp:{node}:{raft_port(self._cluster, child.db)} is blocked; or this "
+                    "server was removed from the cluster (member remove) while it was away: then "
+                    f"stop ic-db, and move {file} away to join anew"
                 )
                 return
 

@@ -82,7 +82,7 @@ def prepare_files(data_dir: Path, now: datetime) -> None:
             missing = next(db for db in DATABASES if db not in present)
             raise IcDbError(
                 f"{data_dir}: found {present[0].file(data_dir).name} without "
-                f"{missing.file(data_dir).name}; expected both or none; restore the other from a "
+                f"{missing.file(data_dir).name}; expected both or none. Restore the other from a "
                 "backup (a new one would cut off sites that run), or move this one away to begin "
                 "anew"
             )
@@ -97,7 +97,7 @@ def prepare_files(data_dir: Path, now: datetime) -> None:
                 _upgrade(db, file, now)
     except OSError as error:
         raise IcDbError(
-            f"data directory {data_dir}: found {error}; expected to read and write there"
+            f"data directory {data_dir}: {error}; expected to read and write there"
         ) from error
 
 
@@ -175,7 +175,7 @@ def run_tool(tool: str, *args: str) -> str:
             [tool, *args], capture_output=True, text=True, check=True, timeout=_TOOL_TIMEOUT_S
         )
     except FileNotFoundError as error:
-        raise IcDbError(f"{tool}: found no such program; {_PACKAGES}") from error
+        raise IcDbError(f"{tool}: no such program; {_PACKAGES}") from error
     except subprocess.CalledProcessError as error:
         raise IcDbError(f"{tool} {args[0]} failed: {error.stderr.strip()}") from error
     except subprocess.TimeoutExpired as error:
@@ -208,12 +208,12 @@ def backup_database(remote: str, db: Database, target: Path) -> None:
             os.fsync(opened.fileno())
         partial.replace(target)
     except FileNotFoundError as error:
-        raise IcDbError(f"{error.filename}: found no such file or program; {_PACKAGES}") from error
+        raise IcDbError(f"{error.filename}: no such file or program; {_PACKAGES}") from error
     except subprocess.CalledProcessError as error:
         partial.unlink(missing_ok=True)
-        raise IcDbError(f"{remote}: found no answer; {error.stderr.strip()}") from error
+        raise IcDbError(f"{remote}: no answer: {error.stderr.strip()}") from error
     except OSError as error:
-        raise IcDbError(f"{target}: found {error.strerror}; expected to write there") from error
+        raise IcDbError(f"{target}: cannot be written: {error.strerror}") from error
 
 
 def _check_file(db: Database, file: Path, now: datetime) -> None:
@@ -221,14 +221,14 @@ def _check_file(db: Database, file: Path, now: datetime) -> None:
     if header and header[1] == b"CLUSTER":
         raise IcDbError(
             f"{file}: found a member of a RAFT cluster; expected a standalone database, because "
-            "no other nodes are named (NODE_IPS, --nodes); name them, or convert it with "
+            "no other nodes are named. Name them (NODE_IPS, --nodes), or convert the file with "
             "ovsdb-tool cluster-to-standalone"
         )
     problem = drop_torn_end(file, now)
     if problem:
         raise IcDbError(
-            f"{file}: found {problem}; expected an OVSDB database; the file is left as it is; "
-            "restore it from a backup, the last resort is ovsdb-tool(1)"
+            f"{file}: found {problem}; expected an OVSDB database. The file is left as it is. "
+            "Restore it from a backup; the last resort is ovsdb-tool(1)"
         )
     _check_schema(db, file)
 
@@ -253,7 +253,7 @@ def drop_torn_end(file: Path, now: datetime) -> str:
         copy = copy_file(file, "torn", now)
         os.truncate(file, good)
         log.warning(
-            "%s: dropped %d bytes of an unfinished write; the file as it was: %s",
+            "%s: dropped %d bytes of an unfinished write; a copy of the file as it was: %s",
             file,
             len(data) - good,
             copy,
@@ -265,14 +265,14 @@ def _check_schema(db: Database, file: Path) -> None:
     name = run_tool("ovsdb-tool", "db-name", str(file))
     if name != db.schema:
         raise IcDbError(
-            f"{file}: found database {name}; expected {db.schema}; are the files swapped?"
+            f"{file}: found database {name}; expected {db.schema}. Are the files swapped?"
         )
     stored = run_tool("ovsdb-tool", "db-version", str(file))
     installed = run_tool("ovsdb-tool", "schema-version", str(db.schema_file))
     if version_key(stored) > version_key(installed):
         raise IcDbError(
             f"{file}: found schema version {stored}; expected {installed} or older, as installed "
-            "here; install the OVN that wrote it or a newer one (going back would lose data)"
+            "here. Install the OVN that wrote it, or a newer one; going back would lose data"
         )
 
 

@@ -51,7 +51,7 @@ def is_port_busy(address: Address, port: int) -> bool:
         if error.errno == errno.EADDRINUSE:
             return True
         raise IcDbError(
-            f"--address {address}, port {port}: found {error.strerror}; expected an address of "
+            f"--address {address}, port {port}: {error.strerror}; expected an address of "
             "this machine (0.0.0.0 for all IPv4 addresses, where IPv6 is off)"
         ) from error
     return False

@@ -62,7 +62,7 @@ class Child:
                 start_new_session=True,
             )
         except FileNotFoundError as error:
-            raise IcDbError("setpriv: found no such program; install util-linux") from error
+            raise IcDbError("setpriv: no such program; install the package util-linux") from error
         self._reader = threading.Thread(target=self._forward, args=(on_exit,), daemon=True)
         self._reader.start()
 

@@ -107,7 +107,7 @@ def read_status(run_dir: Path, db: Database) -> Status:
         if not any(text in str(error) for text in _NO_CLUSTER):
             raise
         raise NoCluster(
-            f"{path}: found no cluster of {db.schema}; expected a member: this node serves alone, "
+            f"{path}: found no cluster of {db.schema}; expected a member. This node serves alone, "
             "or was removed"
         ) from error
 

@@ -37,7 +37,7 @@ def ask(where: Where, method: str, params: Sequence[object], timeout_s: float) -
             answer = _receive(connection)
     except OSError as error:
         raise IcDbError(
-            f"{_name(where)}: found {error.strerror or error}; expected a running ovsdb-server; is "
+            f"{_name(where)}: {error.strerror or error}; expected a running ovsdb-server. Is "
             "ovnmesh ic-db running on this node, with this --run-dir?"
         ) from error
     if answer.get("error"):

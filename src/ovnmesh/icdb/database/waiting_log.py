@@ -1,4 +1,4 @@
-"""Says what is waited for when it changes, and now and then, not all the time.
+"""Logs what a process waits for: when it changes, and again every 30 s.
 
 Called by whatever waits. Must not decide anything.
 """
@@ -12,7 +12,7 @@ _REPEAT_S = 30.0
 
 
 class Said:
-    """Remembers what was said last."""
+    """Remembers what was logged last."""
 
     def __init__(self) -> None:
         self._text = ""

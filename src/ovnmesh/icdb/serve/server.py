@@ -113,14 +113,14 @@ def refuse_what_is_in_use(settings: Settings) -> None:
     """Make sure that nobody else serves from the same folders or on the same ports.
 
     Raises:
-        IcDbError: somebody does, and still does after some patience.
+        IcDbError: somebody does, and still does after `_PATIENCE_S`.
     """
     folders = settings.folders
     for folder in (folders.run, *([folders.log] if folders.log else [])):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise IcDbError(f"{folder}: found {error.strerror}; expected a directory") from error
+            raise IcDbError(f"{folder}: cannot be made: {error.strerror}") from error
     deadline = time.monotonic() + _PATIENCE_S
     while (problem := _find_conflict(settings)) is not None:
         if time.monotonic() > deadline:
@@ -135,15 +135,15 @@ def _find_conflict(settings: Settings) -> str | None:
         holder = find_lock_holder(pidfile)
         if holder is not None:
             return (
-                f"{pidfile}: found a running server, {describe_process(holder)}; expected none; "
-                "stop it, or choose another --run-dir"
+                f"{pidfile}: found a running server, {describe_process(holder)}; expected none. "
+                "Stop it, or choose another --run-dir"
             )
         file = db.file(settings.folders.data)
         holder = find_lock_holder(lock_file(file))
         if holder is not None:
             return (
                 f"{file}: found it locked by {describe_process(holder)}; expected nobody to use "
-                "it; stop that process (ovn-ctl stop_ic_ovsdb), or choose another --data-dir"
+                "it. Stop that process (ovn-ctl stop_ic_ovsdb), or choose another --data-dir"
             )
     ports = {"nb": settings.nb_port, "sb": settings.sb_port}
     if (cluster := settings.cluster) is not None:
@@ -153,7 +153,7 @@ def _find_conflict(settings: Settings) -> str | None:
             where = describe_endpoint(settings.address, port)
             return (
                 f"port {port}: found {describe_processes(listeners(port))} listening; "
-                f"expected {where} to be free; stop that process, or choose another --{name}-port"
+                f"expected {where} to be free. Stop that process, or choose another --{name}-port"
             )
     return None
 
@@ -229,7 +229,7 @@ def _follow(ready: Path, has_leader: bool) -> None:
         log.info("both databases have a leader again")
         ready.write_text(f"{os.getpid()}\n")
     else:
-        log.warning("a database has no leader: nothing can be written, traffic is not affected")
+        log.warning("a database has no leader: nothing can be written; traffic is not affected")
         ready.unlink(missing_ok=True)
 
 
@@ -240,7 +240,7 @@ def _wait(events: _Events, children: Mapping[Database, Child]) -> None:
             follow_up = events.get(timeout=_SIGNAL_GRACE_S)
         except queue.Empty:
             end = ended if isinstance(ended, str) else children[ended].describe_end()
-            raise IcDbError(f"{end}; stopping, to be started again") from None
+            raise IcDbError(f"{end}; ic-db ends, so that it is started again") from None
         ended = None if follow_up is None else ended
 
 

@@ -90,7 +90,8 @@ def next_subnet(stored: Mapping[str, str | None]) -> str:
             found.append(str(network))
     if not found:
         raise IcDbError(
-            "no free subnet: found none to count on from, or all taken; name one with --cidr"
+            "no free subnet: no switch has one to count on from, or all are taken. Name one with "
+            "--cidr"
         )
     return ",".join(found)
 
@@ -110,7 +111,7 @@ def _refuse_overlap(switch: TransitSwitch, stored: Mapping[str, str | None]) -> 
             if any(_overlap(network, cidr) for cidr in switch.cidrs):
                 raise IcDbError(
                     f"transit switch {switch.name}: found subnet {switch.subnet}, which overlaps "
-                    f"{subnet} of transit switch {other}; expected a subnet of its own; choose "
+                    f"{subnet} of transit switch {other}; expected a subnet of its own. Choose "
                     "one with --ts-cidr, or keep the name with --ts-name"
                 )
 
