@@ -1,11 +1,17 @@
 """What a person wants done, on real databases and without a screen."""
 
+import subprocess
+
 import pytest
 
+from ovnmesh.access.mesh import MeshSession
+from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress
-from ovnmesh.errors import ConfigError, OvnmeshError
+from ovnmesh.errors import ConfigError, IcDbError, OvnmeshError
 from ovnmesh.model.prefixes import Prefix
+from ovnmesh.operate import gateway
 from ovnmesh.operate.manual_route import add_route, delete_route, parse_route_prefix
+from ovnmesh.operate.transit_switch import add_switch, list_switches, remove_switch
 from servers import wait_for
 
 
@@ -35,3 +41,99 @@ def test_manual_route_that_cannot_be(pair, sites) -> None:
         add_route(address_of(pair[0]), prefix, "az9")
     with pytest.raises(OvnmeshError, match="site az3 is not connected"):
         add_route(address_of(sites(3)), prefix, "az2")
+
+
+def carry(site, node: str) -> None:
+    """What ovn-controller does on the node that takes the traffic of the transit switch."""
+    port = site.nbctl("--bare", "--columns=name", "find", "Logical_Router_Port", CARRIED).split()[0]
+    sbctl = ["ovn-sbctl", f"--db={site.sb.remote}", "--timeout=5"]
+    found = [*sbctl, "--bare", "--columns=_uuid", "find", "Chassis", f"name={node}"]
+    chassis = subprocess.run(found, check=True, capture_output=True, text=True).stdout.strip()
+    bound = [*sbctl, "get", "Port_Binding", f"cr-{port}", "_uuid"]
+    wait_for(lambda: subprocess.run(bound, check=False, capture_output=True).returncode == 0)
+    subprocess.run([*sbctl, "set", "Port_Binding", f"cr-{port}", f"chassis={chassis}"], check=True)
+
+
+CARRIED = "external_ids:ovnmesh-ts=ts"
+
+
+def quiet(_: str) -> None:
+    """Nobody is told."""
+
+
+@pytest.fixture
+def two_gateways(pair):
+    one, _two = pair
+    one.configure(gw="az1-gw,az1-n1")
+    one.mark("az1-n1")
+    wait_for(lambda: "az1-n1" in one.nbctl("list", "Gateway_Chassis"), 10, "second gateway")
+    carry(one, "az1-gw")
+    return one
+
+
+def test_gateway_switched_over_and_back(two_gateways) -> None:
+    site = two_gateways
+    address, told = address_of(site), []
+    assert [(x.node, x.state) for x in gateway.list_gateways(address)] == [
+        ("az1-gw", "active"),
+        ("az1-n1", "standby"),
+    ]
+
+    def follow(text: str) -> None:
+        told.append(text)
+        if text == "waiting for the controller":
+            carry(site, "az1-n1")
+
+    done = gateway.prefer(address, "az1-n1", ["ts"], follow)
+    assert done is not None
+    assert (done.why, done.active) == ("prefer az1-n1", "ts on az1-n1")
+    assert told[:2] == ["prefer az1-n1", "waiting for the controller"]
+    assert gateway.prefer(address, "az1-n1", [], quiet) is None
+    drained = gateway.drain(address, "az1-gw", quiet)
+    assert drained is not None
+    assert "drained" in [line.state for line in gateway.list_gateways(address)]
+    back = gateway.undrain(address, "az1-gw", quiet)
+    assert back is not None
+    assert gateway.all_served(back.lines)
+
+
+def test_gateway_that_traffic_does_not_leave(two_gateways, monkeypatch) -> None:
+    monkeypatch.setattr(gateway, "FOLLOW_S", 0.3)
+    told: list[str] = []
+    with pytest.raises(OvnmeshError, match="to take the wish back: ovnmesh gateway reset az1"):
+        gateway.drain(address_of(two_gateways), "az1-gw", told.append)
+    assert told[-1] == "waiting for the controller"
+
+
+def test_gateway_without_a_controller_records_the_wish(two_gateways) -> None:
+    two_gateways.stop_controllers()
+    with pytest.raises(OvnmeshError, match="The wish is recorded; start `ovnmesh controller`"):
+        gateway.drain(address_of(two_gateways), "az1-gw", quiet)
+    with Session(address_of(two_gateways)) as session:
+        assert session.northbound().gateway_state.drained == {"az1-gw"}
+
+
+def test_transit_switch_that_no_site_uses_yet_is_named_with_who_is_awaited(pair, ic) -> None:
+    told: list[str] = []
+    with MeshSession(ic.nb.remote, ic.sb.remote) as mesh:
+        with pytest.raises(OvnmeshError, match="waited 0 s for az1") as late:
+            add_switch(mesh, "ts1", None, 0.0, told.append)
+        assert "ovnmesh forget AZ" in str(late.value)
+        added = {each.switch.name: each for each in list_switches(mesh)}["ts1"]
+        assert added.switch.written_subnets == ("169.254.101.0/24",)
+        assert {each.az for each in added.sites} == {"az1", "az2"}
+        with pytest.raises(ConfigError, match="--cidr"):
+            add_switch(mesh, "ts1", "169.254.102.0/24", 0.0, quiet)
+        with pytest.raises(IcDbError, match="overlaps"):
+            add_switch(mesh, "ts2", "169.254.101.0/25", 0.0, quiet)
+        removal = remove_switch(mesh, "ts1", True, 20.0, quiet)
+        assert removal.existed
+        assert remove_switch(mesh, "ts1", False, 0.0, quiet).existed is False
+        assert [each.switch.name for each in list_switches(mesh)] == ["ts"]
+
+
+def test_last_transit_switch_is_not_removed(pair, ic) -> None:
+    with MeshSession(ic.nb.remote, ic.sb.remote) as mesh:
+        with pytest.raises(OvnmeshError, match="no other one is in service at az1, az2"):
+            remove_switch(mesh, "ts", False, 0.0, quiet)
+        assert not mesh.read().transit_switches["ts"].draining

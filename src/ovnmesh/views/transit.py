@@ -27,6 +27,11 @@ class Member:
     gateway: str = ""
     managed: bool = True
 
+    @property
+    def title(self) -> str:
+        """Its name, and whether it is left to others."""
+        return self.az if self.managed else f"{self.az} (not run by ovnmesh)"
+
 
 def members(ts: TransitSwitch, ic: Interconnect) -> tuple[Member, ...]:
     """Who is, or is to be, on a transit switch, and how far they have got, by AZ name."""
