@@ -61,18 +61,23 @@ if [ "${#missing[@]}" -gt 0 ]; then
     fi
 fi
 
-# One stamp for the whole environment: made anew when a pin or the package's metadata changes.
-stamp=.venv/.ovnmesh-stamp
+# What the demo and the lab need is a part of what tests need. One stamp for each: the environment is
+# made anew when a pin or the package's metadata changes.
+case "${1:-}" in
+demo | lab) extra=lab ;;
+*) extra=dev ;;
+esac
 wanted=$(cat pyproject.toml constraints.txt | sha256sum)
-if [ ! -x .venv/bin/ovnmesh ] || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+is_there() { [ -x .venv/bin/ovnmesh ] && [ "$(cat ".venv/.ovnmesh-$1" 2>/dev/null)" = "$wanted" ]; }
+if ! is_there "$extra" && ! is_there dev; then
     echo "ovnmesh: making the virtual environment .venv with the packages of constraints.txt"
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
         echo "ovnmesh: found $(python3 --version); expected Python 3.11 or newer" >&2
         exit 2
     }
     python3 -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-    echo "$wanted" >"$stamp"
+    .venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$extra]"
+    echo "$wanted" >".venv/.ovnmesh-$extra"
 fi
 
 # Checks manifests; the demo has no use for it. Without it, tests are skipped and say so.

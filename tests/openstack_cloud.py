@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 from ovnmesh.providers.cluster import Subnet
-from ovnmesh.providers.openstack import OpenStackProvider
 from ovnmesh.providers.openstack.neutron import OPT_OUT_TAG
+from ovnmesh.providers.openstack.provider import OpenStackProvider
 
 #: Of the router of every harness on the same Neutron: to make one takes seconds.
 ROUTER = "router-of-the-contract"

@@ -12,7 +12,7 @@ from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.model.changes import Db
 from ovnmesh.model.report import PassReport
 from ovnmesh.providers.base import Provider
-from ovnmesh.providers.kubernetes import KubernetesProvider
+from ovnmesh.providers.kubernetes.provider import KubernetesProvider
 from ovnmesh.providers.manifests import ManifestsProvider
 from servers import wait_for, wait_quiet
 

@@ -19,8 +19,8 @@ from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.openstack import keystone, objects
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.spec import parse_spec
-from ovnmesh.providers.openstack import OpenStackProvider
 from ovnmesh.providers.openstack import provider as provider_module
+from ovnmesh.providers.openstack.provider import OpenStackProvider
 from ovnmesh.providers.openstack.row_events import NeutronEvents
 from servers import wait_for
 

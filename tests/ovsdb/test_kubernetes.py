@@ -9,7 +9,7 @@ import yaml
 from deploy_manifests import Rule, rules
 
 from fake_kubernetes import FakeKubernetes
-from ovnmesh.providers.kubernetes import KubernetesProvider
+from ovnmesh.providers.kubernetes.provider import KubernetesProvider
 from servers import wait_for, wait_quiet
 from site_harness import CONFIG, SiteUnderTest, connected
 

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from fake_neutron import FakeNeutron
 from ovnmesh.cli.main import app
 from ovnmesh.errors import ConfigError, OvnmeshError, ProviderError
-from ovnmesh.providers.openstack import OpenStackProvider, provider
+from ovnmesh.providers.openstack import provider
+from ovnmesh.providers.openstack.provider import OpenStackProvider
 from ovnmesh.providers.openstack.row_events import NeutronEvents
 from servers import wait_for, wait_quiet
 

@@ -8,7 +8,7 @@ from provider_contract import CONFIG, ClusterContract, config_with, node, subnet
 
 from fake_kubernetes import FakeKubernetes
 from ovnmesh.errors import ProviderError
-from ovnmesh.providers.kubernetes import KubernetesProvider
+from ovnmesh.providers.kubernetes.provider import KubernetesProvider
 from servers import wait_for, wait_quiet
 
 

@@ -17,7 +17,8 @@ from openstack_cloud import CloudHarness
 from ovnmesh.errors import ProviderError, ProviderPending
 from ovnmesh.model.desired import Router
 from ovnmesh.providers.files import watching as folders
-from ovnmesh.providers.openstack import OpenStackProvider, api, provider
+from ovnmesh.providers.openstack import api, provider
+from ovnmesh.providers.openstack.provider import OpenStackProvider
 from ovnmesh.providers.openstack.site_file import parse_site_file
 from servers import wait_for
 

@@ -82,24 +82,29 @@ def controller(
     """
     from ovnmesh.controller.reconciler import Reconciler
     from ovnmesh.controller.settings import ControllerSettings
-    from ovnmesh.web.metrics import ControllerMetrics
 
     _log_to_stderr(verbose)
     _make_dir(run_dir)
-    metrics = ControllerMetrics()
+    metrics = None
+    if metrics_port:
+        from ovnmesh.web.metrics import ControllerMetrics
+
+        metrics = ControllerMetrics()
     provider, publish = _provider(config, openstack, kubeconfig, kubernetes=kubernetes, nb=nb)
 
     def observe(report: "PassReport") -> None:
-        metrics.record(report)
+        if metrics is not None:
+            metrics.record(report)
         publish(report)
 
     settings = ControllerSettings(nb=nb, sb=sb, run_dir=run_dir, router=router)
     reconciler = Reconciler(settings, provider, observe)
-    checks = {
-        "/healthz": lambda: reconciler.idle_s < HUNG_S,
-        "/readyz": lambda: reconciler.ready,
-    }
-    _serve(metrics, metrics_port, metrics_address, checks)
+    if metrics is not None:
+        checks = {
+            "/healthz": lambda: reconciler.idle_s < HUNG_S,
+            "/readyz": lambda: reconciler.ready,
+        }
+        _serve(metrics, metrics_port, metrics_address, checks)
     _run(reconciler.run, reconciler.stop)
 
 
@@ -158,11 +163,11 @@ def _provider(
 
         return ManifestsProvider(config), lambda report: None
     if openstack is not None:
-        from ovnmesh.providers.openstack import OpenStackProvider
+        from ovnmesh.providers.openstack.provider import OpenStackProvider
         from ovnmesh.providers.openstack.row_events import NeutronEvents
 
         return OpenStackProvider(openstack, NeutronEvents(nb)), lambda report: None
-    from ovnmesh.providers.kubernetes import KubernetesProvider
+    from ovnmesh.providers.kubernetes.provider import KubernetesProvider
 
     provider = KubernetesProvider(kubeconfig)
     return provider, provider.publish
@@ -177,8 +182,6 @@ def _run(work: Callable[[], None], stop: Callable[[], None]) -> None:
 
 
 def _serve(metrics: object, port: int, address: str, checks: "Checks") -> None:
-    if not port:
-        return
     from ovnmesh.web.server import serve
 
     try:

@@ -1,12 +1,13 @@
 """The `ovnmesh` command: finds the commands, turns errors into messages and exit codes.
 
 Called by the console script and `python -m ovnmesh`. A command's module is imported only when it
-is used: an agent must not carry the lab in memory. Exit codes: 0 well, 1 unhealthy or failed, 2
-wrong usage or input.
+is used: an agent must not carry the lab in memory, nor need its packages. Exit codes: 0 well, 1
+unhealthy or failed, 2 wrong usage or input, or a package is missing.
 """
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -37,12 +38,22 @@ COMMANDS = {
     "lab": ("ovnmesh.cli.lab.commands", "app"),
 }
 
+#: The packages of each extra of pyproject.toml, by the names under which they are imported.
+EXTRAS = {
+    "kubernetes": ("aiohttp", "httpx2", "kopf", "lightkube", "msgspec", "yarl"),
+    "openstack": ("keystoneauth1", "openstack", "requests"),
+    "web": ("prometheus_client",),
+    "lab": ("pydantic", "pydantic_core", "pyroute2"),
+}
+
 
 class _Commands(TyperGroup):
     """A group that imports a command when it is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
+        # A whole module of its own; the other commands need extras for some options at most.
+        without_lab = any(find_spec(package) is None for package in EXTRAS["lab"])
+        return [name for name in COMMANDS if name != "lab" or not without_lab]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
@@ -97,6 +108,14 @@ def main() -> None:
         _fail(exc, 2)
     except OvnmeshError as exc:
         _fail(exc, 1)
+    except ModuleNotFoundError as exc:
+        package = (exc.name or "").partition(".")[0]
+        extra = next((name for name, packages in EXTRAS.items() if package in packages), None)
+        if extra is None:
+            raise
+        words = " ".join(["ovnmesh", *sys.argv[1:2]])
+        found = f"{words}: found no Python package {package}; expected those of the extra {extra}"
+        _fail(OvnmeshError(f"{found}: pip install 'ovnmesh[{extra}]'"), 2)
 
 
 def _fail(exc: OvnmeshError, code: int) -> None:

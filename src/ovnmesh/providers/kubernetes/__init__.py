@@ -4,7 +4,3 @@
 was read, `api` makes the requests, `publisher` writes labels, Events and the Interconnection's
 status, which `status` and `events` decide (pure).
 """
-
-from ovnmesh.providers.kubernetes.provider import KubernetesProvider
-
-__all__ = ["KubernetesProvider"]

@@ -3,7 +3,3 @@
 `site_file` reads the file, `api` asks Neutron, `resolve` (pure) makes one state of both,
 `provider` does so in a thread of its own. Must not know OVN's rows.
 """
-
-from ovnmesh.providers.openstack.provider import OpenStackProvider, RouterEvents
-
-__all__ = ["OpenStackProvider", "RouterEvents"]

@@ -15,7 +15,7 @@ from ovnmesh.ovsdb.links import Links
 
 
 class NeutronEvents:
-    """Implements `providers.openstack.RouterEvents` on a northbound database.
+    """Implements `providers.openstack.provider.RouterEvents` on a northbound database.
 
     Args:
         nb: its OVSDB connection method.
