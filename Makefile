@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN := .venv/bin
+# Folders from which tests and benchmarks import.
+IMPORTED_FROM := . src tests tests/unit tests/ovsdb tests/lab tests/lab/chaos
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help setup demo test test-fast chaos lint format lab bench clean
@@ -24,11 +26,14 @@ test-fast: setup  ## only the tests without namespaces
 chaos: setup  ## break everything at random: MINUTES=10, or SEED= and ROUNDS= to replay
 	@PYTHONPATH=tests SEED=$(SEED) ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) python tests/lab/chaos/chaos_main.py
 
-lint: setup  ## ruff, mypy, import-linter
+lint: setup  ## ruff, mypy, import-linter, deptry
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
+	deptry src
+	@# Of tests and benchmarks, only that what they import is declared.
+	deptry $(IMPORTED_FROM) --ignore DEP002,DEP004
 
 format: setup  ## let ruff mend what it can
 	ruff check --fix .
