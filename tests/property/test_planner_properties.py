@@ -230,8 +230,8 @@ def test_switches_come_and_go_and_one_always_serves(
 
 
 def serving(site: Site) -> set[str]:
-    ports = {ts: site.observed.nb.transit_lrp(ts, "az1") for ts in site.observed.nb.switches}
-    return {ts for ts, port in ports.items() if port is not None and not is_parked(port)}
+    ports = site.observed.under("az1").ports
+    return {ts for ts, port in ports.items() if not is_parked(port)}
 
 
 @SLOW

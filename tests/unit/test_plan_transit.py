@@ -32,7 +32,7 @@ def step(site: Site, settled: bool = True) -> Plan:
 
 
 def networks(site: Site, ts: str) -> str:
-    lrp = site.observed.nb.transit_lrp(ts, "az1")
+    lrp = site.observed.under("az1").ports.get(ts)
     return " ".join(map(str, lrp.networks)) if lrp is not None else ""
 
 

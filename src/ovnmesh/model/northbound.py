@@ -6,9 +6,10 @@ are foreign. Must not decide anything.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.addresses import Address, Interface
+from ovnmesh.model.addresses import Address, Endpoint, Interface
 from ovnmesh.model.capabilities import Capabilities, parse_capabilities
 from ovnmesh.model.desired import Router
 from ovnmesh.model.gateway_state import GatewayState, decode_gateway_state
@@ -76,7 +77,11 @@ class RouterPort:
 
 @dataclass(frozen=True, slots=True)
 class SwitchPort:
-    """A Logical_Switch_Port on a transit switch (LSP)."""
+    """A Logical_Switch_Port on a transit switch (LSP).
+
+    Attributes:
+        endpoint: of a remote port, what its addresses say.
+    """
 
     uuid: str
     name: str
@@ -84,6 +89,7 @@ class SwitchPort:
     addresses: tuple[str, ...]
     options: Mapping[str, str]
     external_ids: Mapping[str, str]
+    endpoint: Endpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,19 +222,18 @@ class Northbound:
         """The router port of that name, if a router of the site has it."""
         return next((port for port in self.router_ports if port.name == name), None)
 
-    def tagged_lrp(self, ts: str) -> RouterPort | None:
-        """The port tagged ours that serves a transit switch."""
-        return next((port for port in self.transit_lrps() if port.transit_switch == ts), None)
+    @cached_property
+    def tagged(self) -> Mapping[str, RouterPort]:
+        """The port tagged ours on each transit switch; the first where there are several."""
+        return {port.transit_switch: port for port in reversed(self.tagged_ports)}
 
-    def transit_lrp(self, ts: str, az: str) -> RouterPort | None:
-        """Our port on a transit switch: the one tagged ours, else the one named as documented."""
-        tagged = self.tagged_lrp(ts)
-        if tagged is not None:
-            return tagged
+    def named(self, ts: str, az: str) -> RouterPort | None:
+        """The port named as documented for a transit switch, tagged or not."""
         names = (router.wish.lrp_name(az, ts) for router in self.routers)
         return next((port for name in names if (port := self.lrp_by_name(name)) is not None), None)
 
-    def transit_lrps(self) -> tuple[RouterPort, ...]:
+    @cached_property
+    def tagged_ports(self) -> tuple[RouterPort, ...]:
         """All ports on transit switches that are tagged ours."""
         return tuple(
             port
@@ -248,7 +253,7 @@ class Northbound:
 
     def served_switches(self) -> frozenset[str]:
         """Transit switches for which rows of ours stand, by the tags of those rows."""
-        tags = [lrp.external_ids for lrp in self.transit_lrps()]
+        tags = [lrp.external_ids for lrp in self.tagged_ports]
         tags += [lsp.external_ids for lsp in self.waiting_lsps()]
         tags += [policy.external_ids for policy in self.policies]
         return frozenset(t[keys.TRANSIT_SWITCH] for t in tags if keys.TRANSIT_SWITCH in t)

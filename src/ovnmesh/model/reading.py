@@ -75,14 +75,7 @@ def observe_northbound(
             if (ts := mapping(row, "other_config").get(keys.INTERCONN_TS))
         },
         switch_ports={
-            text(row, "name"): SwitchPort(
-                uuid,
-                text(row, "name"),
-                text(row, "type"),
-                tuple(sorted(strings(row, "addresses"))),
-                mapping(row, "options"),
-                mapping(row, "external_ids"),
-            )
+            text(row, "name"): _switch_port(uuid, row)
             for uuid, row in snapshot.get("Logical_Switch_Port", {}).items()
         },
         gateway_chassis={
@@ -119,6 +112,19 @@ def _logical_router(wish: Router, rows: Table) -> LogicalRouter:
     # An optional column: routers without a value are enabled (ovn-nb(5)).
     enabled = row.get("enabled", True) not in (False, frozenset({False}))
     return LogicalRouter(wish, uuid, enabled)
+
+
+def _switch_port(uuid: str, row: Row) -> SwitchPort:
+    addresses = tuple(sorted(strings(row, "addresses")))
+    return SwitchPort(
+        uuid,
+        text(row, "name"),
+        text(row, "type"),
+        addresses,
+        mapping(row, "options"),
+        mapping(row, "external_ids"),
+        decode_endpoint(" ".join(addresses)) if text(row, "type") == "remote" else None,
+    )
 
 
 def _static_route(uuid: str, row: Row) -> StaticRoute:
@@ -206,8 +212,7 @@ def observe_interconnect(icnb: Snapshot, icsb: Snapshot) -> Interconnect:
     """Read the interconnection databases."""
     global_uuid, global_row = _first(icnb.get("IC_NB_Global", {}))
     zones = {uuid: text(row, "name") for uuid, row in icsb.get("Availability_Zone", {}).items()}
-    routes = tuple(_routes(icsb.get("Route", {}).items(), zones))
-    readable = {route.uuid for route in routes}
+    routes, unreadable = _routes(icsb.get("Route", {}), zones)
     return Interconnect(
         global_uuid=global_uuid,
         global_external_ids=mapping(global_row, "external_ids"),
@@ -245,11 +250,7 @@ def observe_interconnect(icnb: Snapshot, icsb: Snapshot) -> Interconnect:
             text(row, "transit_switch"): number(row, "tunnel_key")
             for row in icsb.get("Datapath_Binding", {}).values()
         },
-        unreadable_routes={
-            uuid: zones.get(text(row, "availability_zone"), "")
-            for uuid, row in icsb.get("Route", {}).items()
-            if uuid not in readable
-        },
+        unreadable_routes=unreadable,
     )
 
 
@@ -259,20 +260,27 @@ def _transit_switch(uuid: str, row: Row) -> TransitSwitch:
     return replace(ts, subnets=tuple(subnet for subnet in subnets if subnet is not None))
 
 
-def _routes(rows: Iterable[tuple[str, Row]], zones: Mapping[str, str]) -> Iterable[IcRoute]:
-    for uuid, row in rows:
+def _routes(rows: Table, zones: Mapping[str, str]) -> tuple[tuple[IcRoute, ...], Mapping[str, str]]:
+    """Routes, and the zones of those that cannot be read."""
+    routes = []
+    unreadable = {}
+    for uuid, row in rows.items():
+        az = zones.get(text(row, "availability_zone"), "")
         prefix = try_parse_prefix(text(row, "ip_prefix"))
         if prefix is None:
+            unreadable[uuid] = az
             continue
-        yield IcRoute(
+        route = IcRoute(
             uuid,
-            zones.get(text(row, "availability_zone"), ""),
+            az,
             text(row, "transit_switch"),
             prefix,
             try_parse_address(text(row, "nexthop")),
             text(row, "origin"),
             keys.HELD in mapping(row, "external_ids"),
         )
+        routes.append(route)
+    return tuple(routes), unreadable
 
 
 def _router_port(uuid: str, row: Row, router: str) -> RouterPort:

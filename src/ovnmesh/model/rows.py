@@ -20,6 +20,8 @@ Snapshot = Mapping[str, Table]
 def text(row: Row, column: str) -> str:
     """The value of a string column; "" if the column is absent or an empty optional."""
     value = row.get(column, "")
+    if isinstance(value, str):
+        return value
     if isinstance(value, frozenset):
         return str(next(iter(value), ""))
     return str(value)
@@ -34,7 +36,8 @@ def strings(row: Row, column: str) -> frozenset[str]:
 def mapping(row: Row, column: str) -> Mapping[str, str]:
     """The value of a map column; empty if absent."""
     value = row.get(column, {})
-    return value if isinstance(value, Mapping) else {}
+    # A dict is told at once; asking the abstract class for tens of thousands of them is not.
+    return value if isinstance(value, dict | Mapping) else {}
 
 
 def number(row: Row, column: str) -> int:

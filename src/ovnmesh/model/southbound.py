@@ -3,7 +3,7 @@
 Built from plain rows by `model.reading`. Must not decide anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ovnmesh.model.paths import ChassisReport
@@ -19,6 +19,19 @@ class Chassis:
     is_interconn: bool
     is_remote: bool
     cms_options: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway node and its chassis.
+
+    Attributes:
+        node: as ``gw-nodes`` names it: host name of the chassis, or its name.
+        chassis: name of the chassis; "" if the node has none.
+    """
+
+    node: str
+    chassis: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,16 @@ class Southbound:
             if chassis.hostname == node:
                 return chassis
         return next((chassis for chassis in local if chassis.name == node), None)
+
+    def gateways(self, nodes: Iterable[str]) -> tuple[Gateway, ...]:
+        """The nodes with their chassis, in the same order."""
+        found = ((node, self.find(node)) for node in nodes)
+        return tuple(Gateway(node, chassis.name if chassis else "") for node, chassis in found)
+
+    def gateway(self, name: str) -> Gateway:
+        """The node of a chassis; one that is not there, or has no host name, is called as it is."""
+        chassis = self.by_name(name)
+        return Gateway(chassis.hostname if chassis and chassis.hostname else name, name)
 
     def by_name(self, name: str) -> Chassis | None:
         """The chassis of that name."""

@@ -29,7 +29,7 @@ UNMARKED_S = 5.0
 def joined(nb: Northbound) -> bool:
     """Whether anything of ours is left in the site's databases."""
     records = (keys.SITE_RECORD, keys.RESTORE)
-    return bool(nb.transit_lrps() or nb.policies or any(key in nb.external_ids for key in records))
+    return bool(nb.tagged_ports or nb.policies or any(key in nb.external_ids for key in records))
 
 
 def plan_leave(observed: Observed, ages: Ages, patience_s: float = UNMARKED_S) -> Plan:

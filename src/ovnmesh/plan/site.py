@@ -18,7 +18,7 @@ from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.gateway_state import encode_gateway_state
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.pending import Ages
-from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, is_link_local
+from ovnmesh.model.prefixes import LINK_LOCAL, Prefix
 from ovnmesh.plan.decide.addressing import choose_endpoint, taken_by_others
 from ovnmesh.plan.decide.conflicts import Conflicts, resolve_conflicts
 from ovnmesh.plan.decide.external import decide_external
@@ -52,15 +52,16 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
         observed: the site and the mesh.
         ages: seconds for which conditions that an earlier plan reported as pending have held.
     """
+    observed = observed.under(desired.az_name)
     nb = observed.nb
     blocker = _check_preconditions(desired, observed)
     if blocker is not None:
         # ovn-ic that finds no transit switches would delete the site's: it must not run then.
-        safe = bool(nb.transit_lrps()) and blocker.code != Code.IC_EMPTY
+        safe = bool(nb.tagged_ports) and blocker.code != Code.IC_EMPTY
         return Plan(findings=(blocker,), run_ovn_ic=safe, refused=True)
     desired = resolve_gateways(desired, observed.sb)
     attachments = decide_attachments(desired, observed)
-    stages = decide_stages(desired.az_name, observed, attachments.routers, ages)
+    stages = decide_stages(observed, attachments.routers, ages)
     endpoints, address_findings = _endpoints(desired, observed, attachments, stages)
     manual = manual_routes(observed)
     foreign = uncarried(endpoints, observed)
@@ -94,7 +95,7 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
                 *_plan_transit(desired, observed, endpoints, gateways, (attachments, stages)),
                 *plan_surplus(attachments.by_switch, observed),
                 *plan_bfd(gateways.candidates, observed),
-                *plan_nat_guard(desired, observed, gateways.marked),
+                *plan_nat_guard(external.ports, observed, gateways.marked),
             ),
             "name, routes and transit ports",
         ),
@@ -143,7 +144,7 @@ def _check_preconditions(desired: Desired, observed: Observed) -> Finding | None
             "`ovn-ic-nbctl init`.",
         )
     missing = sorted(set(nb.switches) - set(ic.transit_switches))
-    if nb.transit_lrps() and missing and not ic.transit_switches:
+    if nb.tagged_ports and missing and not ic.transit_switches:
         return Finding(
             Code.IC_EMPTY,
             ", ".join(missing),
@@ -168,7 +169,7 @@ def _endpoints(
     for name, ts in ic.transit_switches.items():
         if name in stages.leaving or name not in attachments.by_switch:
             continue
-        current = nb.transit_lrp(name, desired.az_name)
+        current = observed.ports.get(name)
         taken = taken_by_others(nb.site_id, _own_names(desired, observed), ts, ic)
         endpoint = choose_endpoint(nb.site_id, ts, current, taken)
         if endpoint is None:
@@ -203,23 +204,11 @@ def _conflicts(desired: Desired, observed: Observed, withheld: Collection[Prefix
     if not desired.auto_route:
         return Conflicts({}, frozenset(), ())
     nb = observed.nb
-    own_ports = {port.uuid for port in nb.transit_lrps()}
-    own_ports |= {
-        port.uuid
-        for ts in observed.ic.transit_switches
-        if (port := nb.transit_lrp(ts, desired.az_name)) is not None
-    }
-    local = {
-        prefix
-        for port in nb.router_ports
-        if port.uuid not in own_ports
-        for prefix in port.prefixes
-        if not is_link_local(prefix)
-    }
+    local = observed.own_prefixes
     if not nb.shared:
-        local |= {
-            prefix for prefix, hop in written_routes(nb) if any(net.holds(hop) for net in local)
-        } - set(withheld)
+        written = written_routes(nb)
+        routed = {prefix for prefix, hop in written if any(net.holds(hop) for net in local)}
+        local |= routed - set(withheld)
     ignored = {*desired.denied, *withheld}
     return resolve_conflicts(desired.az_name, local | desired.local, ignored, observed.ic, nb.name)
 
@@ -233,10 +222,7 @@ def _plan_global(
     options = {keys.ROUTE_ADV: auto, keys.ROUTE_LEARN: auto}
     options |= {keys.GATEWAYS: ",".join(gateways.marked)} | _bfd_options(desired.gateways)
     options |= {key: ",".join(map(str, denied.listed)) for key in deny_keys(capabilities)}
-    adopted = any(
-        nb.transit_lrp(ts, nb.name or desired.az_name) is not None
-        for ts in observed.ic.transit_switches
-    )
+    adopted = bool(observed.under(nb.name or desired.az_name).ports)
     records = {
         keys.SITE_RECORD: encode_desired(desired),
         keys.DENIED: encode_denied(denied.reasons, desired.denied),
@@ -263,7 +249,7 @@ def _plan_transit(
     nb, (attachments, stages) = observed.nb, places
     moved = {
         port.transit_switch
-        for port in nb.transit_lrps()
+        for port in nb.tagged_ports
         if attachments.routers.get(port.transit_switch) != port.router
     }
     operations: list[Operation] = []
@@ -277,9 +263,8 @@ def _plan_transit(
         changes, reference = plan_ports(nb, attachment, placed, options)
         operations += changes
         if reference is not None:
-            lrp = nb.transit_lrp(ts, desired.az_name)
             operations += plan_gateway_chassis(
-                gateways.ranked[ts], lrp, reference, attachment.lrp, observed
+                gateways.ranked[ts], observed.ports.get(ts), reference, attachment.lrp, observed
             )
     served = nb.served_switches()
     gone = served - set(observed.ic.transit_switches) - set(nb.switches)

@@ -5,7 +5,6 @@ Called by the command line. Pure. Must not format.
 
 from dataclasses import dataclass
 
-from ovnmesh import ovn_keys as keys
 from ovnmesh.model.northbound import RouterPort
 from ovnmesh.model.observed import Observed
 
@@ -31,7 +30,7 @@ class ServingLine:
 
 def serving(observed: Observed) -> tuple[ServingLine, ...]:
     """Gateways of every transit switch, the first in line first."""
-    lines = [line for lrp in observed.nb.transit_lrps() for line in _of_port(lrp, observed)]
+    lines = [line for lrp in observed.nb.tagged_ports for line in _of_port(lrp, observed)]
     return tuple(sorted(lines, key=lambda line: (line.ts, -line.priority, line.node)))
 
 
@@ -45,11 +44,9 @@ def _of_port(lrp: RouterPort, observed: Observed) -> list[ServingLine]:
     drained = nb.gateway_state.drained
     lines = []
     for row in nb.gateway_rows(lrp):
-        chassis = sb.by_name(row.chassis)
-        node = chassis.hostname if chassis else row.chassis
+        node = sb.gateway(row.chassis).node
         state = "drained" if {node, row.chassis} & drained else "standby"
         if sb.active.get(lrp.name) == row.chassis:
             state = "active"
-        ts = lrp.external_ids.get(keys.TRANSIT_SWITCH, "")
-        lines.append(ServingLine(ts, node, row.chassis, row.priority, state))
+        lines.append(ServingLine(lrp.transit_switch, node, row.chassis, row.priority, state))
     return lines

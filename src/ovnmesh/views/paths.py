@@ -40,17 +40,15 @@ def site_paths(observed: Observed) -> tuple[PathLine, ...]:
     used = frozenset(_used(observed))
     lines = []
     for name, report in sb.reports.items():
-        local = sb.by_name(name)
         for peer, path in report.paths.items():
             there, known = gateways.get(peer), sb.by_name(peer)
             if there is None and (known is None or not known.is_remote):
                 continue  # inside the site
-            host = there.hostname if there else known.hostname if known else ""
             lines.append(
                 PathLine(
-                    local.hostname if local else name,
+                    sb.gateway(name).node,
                     there.az if there else "",
-                    host or peer,
+                    (there.hostname if there else "") or sb.gateway(peer).node,
                     {True: "up", False: "down", None: "unknown"}[path.up],
                     path.rtt_ms,
                     path.loss,
@@ -64,7 +62,7 @@ def _used(observed: Observed) -> Iterable[tuple[str, str]]:
     """Active gateway here, active gateway there, for each transit switch and each other site."""
     nb = observed.nb
     for port in observed.ic.ports:
-        if port.az != nb.name and (carrier := observed.carrier(port.ts, nb.name)):
+        if port.az != nb.name and (carrier := observed.carrier(port.ts)):
             yield carrier, port.gateway
 
 

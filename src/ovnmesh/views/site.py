@@ -4,18 +4,18 @@ Called by the command line. Pure; says what is, in the words of the documents, a
 right as findings. Must not format.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.addresses import Address, decode_endpoint
+from ovnmesh.model.addresses import Address
 from ovnmesh.model.denied import Reasons, deny_list, recorded_reasons
 from ovnmesh.model.finding import Code, Finding, Severity
-from ovnmesh.model.interconnect import IcRoute, Interconnect
+from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.northbound import Northbound
-from ovnmesh.model.observed import Observed
-from ovnmesh.model.prefixes import Prefix, is_link_local
+from ovnmesh.model.observed import Hop, Observed
+from ovnmesh.model.prefixes import Prefix
 from ovnmesh.model.report import SiteState
 from ovnmesh.model.status_record import decode_status
 from ovnmesh.views.paths import PathLine, check_paths, site_paths
@@ -93,7 +93,7 @@ def overview(observed: Observed) -> SiteOverview:
     nb = observed.nb
     state, findings = _read_status(nb)
     gateways = _gateways(observed)
-    joined = bool(nb.transit_lrps())
+    joined = bool(nb.tagged_ports)
     paths = site_paths(observed) if joined else ()
     live = [] if not joined else _live_findings(observed, gateways)
     return SiteOverview(
@@ -110,7 +110,7 @@ def overview(observed: Observed) -> SiteOverview:
 def _read_status(nb: Northbound) -> tuple[SiteState, tuple[Finding, ...]]:
     raw = nb.external_ids.get(keys.STATUS, "")
     if not raw:
-        return (SiteState.JOINING if nb.transit_lrps() else SiteState.IDLE), ()
+        return (SiteState.JOINING if nb.tagged_ports else SiteState.IDLE), ()
     unreadable = Finding(
         Code.STATUS_UNREADABLE,
         keys.STATUS,
@@ -123,13 +123,13 @@ def _read_status(nb: Northbound) -> tuple[SiteState, tuple[Finding, ...]]:
 def _gateways(observed: Observed) -> tuple[GatewayLine, ...]:
     nb, sb = observed.nb, observed.sb
     lines: dict[str, GatewayLine] = {}
-    for lrp in nb.transit_lrps():
+    for lrp in nb.tagged_ports:
         active = sb.active.get(lrp.name)
         for row in nb.gateway_rows(lrp):
             chassis = sb.by_name(row.chassis)
             known = lines.get(row.chassis)
             lines[row.chassis] = GatewayLine(
-                chassis.hostname if chassis else row.chassis,
+                sb.gateway(row.chassis).node,
                 row.chassis,
                 row.priority,
                 row.chassis == active or (known is not None and known.active),
@@ -154,28 +154,38 @@ def mesh_ports(ic: Interconnect) -> tuple[PortLine, ...]:
 
 def _routes(observed: Observed) -> tuple[RouteLine, ...]:
     nb, ic = observed.nb, observed.ic
-    owners = _next_hops(observed)
     denials = _read_denials(nb)
     lines = [
         RouteLine(str(r.prefix), r.az, _text(r.nexthop), r.ts, "advertised")
         for r in ic.routes
         if r.az == nb.name
     ]
-    learned: set[tuple[Prefix, Address | None]] = set()
-    for route in nb.static_routes:
-        hop = owners.get(route.nexthop) if route.nexthop is not None else None
-        if hop is None or route.prefix is None:
-            continue
-        learned.add((route.prefix, route.nexthop))
-        state = "learned" if route.learned else "manual"
-        lines.append(RouteLine(str(route.prefix), hop.az, _text(route.nexthop), hop.ts, state))
+    lines += [
+        RouteLine(str(r.prefix), r.az, _text(r.hop), r.switch, "learned") for r in observed.learned
+    ]
+    lines += [
+        RouteLine(str(prefix), there.az, _text(hop), there.switch, "manual")
+        for prefix, hop, there in _manual(observed)
+    ]
+    here: set[tuple[Prefix, Address | None]] = {(r.prefix, r.hop) for r in observed.learned}
+    here.update((prefix, hop) for prefix, hop, _ in _manual(observed))
     lines += [
         RouteLine(str(r.prefix), r.az, _text(r.nexthop), r.ts, "refused", denials.why(r.prefix))
         for r in ic.routes
-        if r.az != nb.name and (r.prefix, r.nexthop) not in learned
+        if r.az != nb.name and (r.prefix, r.nexthop) not in here
     ]
-    lines += _withheld(nb, ic.routes, denials)
+    lines += _withheld(observed, denials)
     return tuple(sorted(lines, key=lambda line: (line.state, line.az, line.prefix)))
+
+
+def _manual(observed: Observed) -> Iterator[tuple[Prefix, Address, Hop]]:
+    """Routes to other sites that somebody wrote: prefix, next hop, and where that is."""
+    for route in observed.nb.static_routes:
+        if route.learned or route.prefix is None or route.nexthop is None:
+            continue
+        there = observed.hops.get(route.nexthop)
+        if there is not None:
+            yield route.prefix, route.nexthop, there
 
 
 @lru_cache(maxsize=4096)
@@ -183,45 +193,13 @@ def _text(address: Address | None) -> str:
     return "" if address is None else str(address)
 
 
-@dataclass(frozen=True, slots=True)
-class _Hop:
-    az: str
-    ts: str
-
-
-def _next_hops(observed: Observed) -> Mapping[Address, _Hop]:
-    """Remote sites' addresses on the transit switches.
-
-    From the site's own northbound database, where ovn-ic keeps a port for each (so that they are
-    known while the interconnection databases do not answer).
-    """
-    found: dict[Address, _Hop] = {}
-    for port in observed.nb.switch_ports.values():
-        endpoint = decode_endpoint(" ".join(port.addresses)) if port.type == "remote" else None
-        for ts in observed.nb.switches if endpoint is not None else ():
-            if endpoint is not None and port.name.startswith(f"{ts}-"):
-                hop = _Hop(port.name.removeprefix(f"{ts}-"), ts)
-                found |= dict.fromkeys(endpoint.addresses, hop)
-    for known in observed.ic.ports:
-        if known.az != observed.nb.name and known.endpoint is not None:
-            found |= dict.fromkeys(known.endpoint.addresses, _Hop(known.az, known.ts))
-    return found
-
-
-def _withheld(nb: Northbound, routes: tuple[IcRoute, ...], denials: "_Denials") -> list[RouteLine]:
+def _withheld(observed: Observed, denials: "_Denials") -> list[RouteLine]:
     """Our own prefixes that are not advertised."""
-    advertised = {route.prefix for route in routes if route.az == nb.name}
-    transit = {port.uuid for port in nb.transit_lrps()}
-    own = {
-        prefix
-        for port in nb.router_ports
-        if port.uuid not in transit
-        for prefix in port.prefixes
-        if not is_link_local(prefix)
-    }
+    az = observed.nb.name
+    advertised = {route.prefix for route in observed.ic.routes if route.az == az}
     return [
-        RouteLine(str(prefix), nb.name, "", "", "withheld", denials.why(prefix))
-        for prefix in sorted(own - advertised)
+        RouteLine(str(prefix), az, "", "", "withheld", denials.why(prefix))
+        for prefix in sorted(observed.own_prefixes - advertised)
     ]
 
 
@@ -264,7 +242,7 @@ def _read_denials(nb: Northbound) -> _Denials:
 
 def _live_findings(observed: Observed, gateways: tuple[GatewayLine, ...]) -> list[Finding]:
     findings: list[Finding] = []
-    for lrp in observed.nb.transit_lrps():
+    for lrp in observed.nb.tagged_ports:
         if observed.sb.active.get(lrp.name) not in {line.chassis for line in gateways}:
             names = ", ".join(line.node for line in gateways) or "none"
             findings.append(

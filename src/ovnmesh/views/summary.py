@@ -15,7 +15,7 @@ def view_site(observed: Observed) -> SiteView:
     """Describe a site that is joined, joining or leaving."""
     nb, ic = observed.nb, observed.ic
     marked = nb.options.get(keys.GATEWAYS, "").split(",")
-    active = {observed.sb.active.get(lrp.name, "") for lrp in nb.transit_lrps()}
+    active = {observed.sb.active.get(lrp.name, "") for lrp in nb.tagged_ports}
     own = sum(route.az == nb.name for route in ic.routes)
     return SiteView(
         az=nb.name,
@@ -29,5 +29,5 @@ def view_site(observed: Observed) -> SiteView:
 
 def _nodes(observed: Observed, names: Iterable[str]) -> tuple[str, ...]:
     """Node names of chassis: ovn-controller's hostname, which is the Node's name."""
-    found = (observed.sb.by_name(name) for name in names if name)
-    return tuple(sorted(chassis.hostname or chassis.name for chassis in found if chassis))
+    known = (name for name in names if observed.sb.by_name(name) is not None)
+    return tuple(sorted(observed.sb.gateway(name).node for name in known))

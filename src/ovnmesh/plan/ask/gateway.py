@@ -99,8 +99,8 @@ def _state(observed: Observed, node: str) -> GatewayState:
 def _ready(observed: Observed) -> tuple[str, ...]:
     """Gateway nodes that may carry traffic now."""
     rows = {row.chassis for row in observed.nb.gateway_chassis.values()}
-    found = ((node, observed.sb.find(node)) for node in observed.nb.gateway_state.nodes)
-    return tuple(node for node, chassis in found if chassis is not None and chassis.name in rows)
+    gateways = observed.sb.gateways(observed.nb.gateway_state.nodes)
+    return tuple(gateway.node for gateway in gateways if gateway.chassis in rows)
 
 
 def _record(observed: Observed, old: GatewayState, new: GatewayState, why: str) -> Batch | None:

@@ -55,7 +55,7 @@ def plan_route_add(observed: Observed, prefix: Prefix, az: str) -> Batch | None:
     operations: list[Operation] = []
     hops = next_hops(observed, az, prefix.version)
     for ts, address in sorted(hops.items(), key=lambda hop: str(hop[1])):
-        port = observed.nb.transit_lrp(ts, observed.nb.name)
+        port = observed.ports.get(ts)
         if address in have or port is None:
             continue
         row: dict[str, Content] = {"ip_prefix": str(prefix), "nexthop": str(address)}

@@ -23,10 +23,12 @@ class External:
     """The decision for one site.
 
     Attributes:
+        ports: ports to external networks, by name.
         denied: networks to keep out of advertisements, each with the reason.
         findings: networks that cannot be kept out, and NAT that does not work.
     """
 
+    ports: tuple[RouterPort, ...]
     denied: Mapping[Prefix, str]
     findings: tuple[Finding, ...]
 
@@ -41,7 +43,7 @@ def decide_external(
         observed: the site and the mesh.
         withheld: networks that are denied anyway.
     """
-    ports = external_ports(desired, observed)
+    ports = _external_ports(observed)
     found = {
         prefix: f"external network of router port {port.name}"
         for port in ports
@@ -50,6 +52,7 @@ def decide_external(
     }
     kept = _undeniable(found, desired, observed) if desired.auto_route else {}
     return External(
+        ports,
         {prefix: why for prefix, why in found.items() if prefix not in kept},
         (
             *(_check_advertised(prefix, found[prefix], kept[prefix]) for prefix in sorted(kept)),
@@ -57,33 +60,23 @@ def decide_external(
                 finding
                 for router in observed.nb.routers
                 if router.uuid
-                for finding in _check_router(router, desired, observed)
+                for finding in _check_router(router, ports, observed)
             ),
         ),
     )
 
 
-def external_ports(desired: Desired, observed: Observed) -> tuple[RouterPort, ...]:
+def _external_ports(observed: Observed) -> tuple[RouterPort, ...]:
     """Ports with gateway chassis that are on no transit switch, by name."""
-    own = {port.uuid for port in transit_ports(desired, observed)}
     subnets = [subnet for ts in observed.ic.transit_switches.values() for subnet in ts.subnets]
     return tuple(
         port
-        for port in observed.nb.router_ports
+        for port in observed.other_ports
         if port.is_gateway
-        and port.uuid not in own
         and not port.name.startswith(keys.NAT_GUARD)
         # Made by hand on a transit switch, under a name of its own.
         and not any(subnet.contains(p) for subnet in subnets for p in port.prefixes)
     )
-
-
-def transit_ports(desired: Desired, observed: Observed) -> tuple[RouterPort, ...]:
-    """Our ports on transit switches, and those that we are to adopt, each once."""
-    nb = observed.nb
-    named = (nb.transit_lrp(ts, desired.az_name) for ts in observed.ic.transit_switches)
-    found = {port.uuid: port for port in (*nb.transit_lrps(), *named) if port is not None}
-    return tuple(found.values())
 
 
 def _undeniable(
@@ -118,10 +111,10 @@ def _check_advertised(prefix: Prefix, what: str, why: str) -> Finding:
 
 
 def _check_router(
-    router: LogicalRouter, desired: Desired, observed: Observed
+    router: LogicalRouter, external: tuple[RouterPort, ...], observed: Observed
 ) -> tuple[Finding, ...]:
-    outer = tuple(p for p in external_ports(desired, observed) if p.router == router.uuid)
-    inner = tuple(p for p in transit_ports(desired, observed) if p.router == router.uuid)
+    outer = tuple(p for p in external if p.router == router.uuid)
+    inner = tuple(p for p in observed.transit_ports if p.router == router.uuid)
     nats = tuple(nat for nat in observed.nb.nats if nat.router == router.uuid)
     balanced = router.uuid in observed.nb.load_balanced
     return (

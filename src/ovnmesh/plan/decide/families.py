@@ -23,15 +23,12 @@ def uncarried(switches: Iterable[str], observed: Observed) -> Mapping[Prefix, st
     carried = {subnet.version for switch in used for subnet in switch.subnets}
     if not carried:
         return {}
-    nb = observed.nb
-    transit = {port.uuid for port in nb.transit_lrps()}
-    own = [p for port in nb.router_ports if port.uuid not in transit for p in port.prefixes]
-    own += [
+    routed = (
         route.prefix
-        for route in nb.static_routes
-        if not route.learned and route.policy != "src-ip"
-        if route.prefix is not None and route.prefix.length
-    ]
+        for route in observed.nb.static_routes
+        if not route.learned and route.policy != "src-ip" and route.prefix is not None
+    )
+    own = {*observed.own_prefixes, *(prefix for prefix in routed if prefix.length)}
     return {
         prefix: f"no transit switch of the site carries IPv{prefix.version}"
         for prefix in sorted(own)

@@ -9,7 +9,7 @@ answers. Must not know rows: `plan.decide.gateways` turns the order into priorit
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ovnmesh.model.desired import Desired
@@ -17,6 +17,7 @@ from ovnmesh.model.gateway_state import GatewayState
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.paths import ChassisReport
 from ovnmesh.model.pending import Ages, Condition, Waits
+from ovnmesh.model.southbound import Gateway
 
 #: Seconds a dead path has to be dead before a gateway is moved: where the gateway at the far end
 #: has died, its own site moves it, and all our gateways notice within this time of each other.
@@ -33,12 +34,12 @@ class Order:
     """The decision.
 
     Attributes:
-        ranked: nodes by transit switch, the leader first; only those that may carry traffic.
+        ranked: gateways by transit switch, the leader first; only those that may carry traffic.
         state: what to remember.
         pending: conditions that count only after some seconds.
     """
 
-    ranked: Mapping[str, tuple[str, ...]]
+    ranked: Mapping[str, tuple[Gateway, ...]]
     state: GatewayState
     pending: Waits
 
@@ -46,7 +47,8 @@ class Order:
 def decide_order(
     desired: Desired,
     observed: Observed,
-    candidates: Mapping[str, str],
+    gateways: Sequence[Gateway],
+    candidates: Sequence[Gateway],
     ages: Ages,
 ) -> Order:
     """Decide who leads, and who follows.
@@ -54,37 +56,42 @@ def decide_order(
     Args:
         desired: the wish.
         observed: the site.
-        candidates: chassis name of every node that may carry traffic, in the order of `gw-nodes`.
+        gateways: those of `gw-nodes`, in that order.
+        candidates: those among them that may carry traffic, in the same order.
         ages: seconds for which conditions reported as pending have held.
     """
     known = observed.nb.gateway_state
     switches = sorted(observed.ic.transit_switches, key=_natural)
-    drained = known.drained & set(desired.gw_nodes)
-    willing = [node for node in desired.gw_nodes if node not in drained] or list(desired.gw_nodes)
-    leaders = _leaders(desired, known, switches, willing)
+    drained = frozenset(gateway for gateway in gateways if gateway.node in known.drained)
+    willing = [gateway for gateway in gateways if gateway not in drained] or list(gateways)
+    leaders = _leaders(desired, known, switches, (gateways, willing))
     active: dict[str, str] = {}
     pending: dict[Condition, float] = {}
-    serving = [node for node in candidates if node not in drained]
+    serving = [gateway for gateway in candidates if gateway not in drained]
     for ts in switches:
-        bound = observed.carrier(ts, desired.az_name) or known.active.get(ts, "")
+        bound = observed.carrier(ts) or known.active.get(ts, "")
         leaders[ts] = _after_failover(leaders[ts], bound, known.active.get(ts, ""), candidates)
         if desired.gateways.preempt:
             home = _home(desired, switches.index(ts), willing)
             leaders[ts] = _returned(leaders[ts], home, bound, candidates, observed)
         if leaders[ts] not in willing and serving:
             leaders[ts] = serving[0]
-        if candidates.get(leaders[ts]) == bound:
-            view = _Paths(ts, observed, candidates)
+        if leaders[ts] in candidates and leaders[ts].chassis == bound:
+            view = _Paths(ts, observed)
             leaders[ts] = view.better(leaders[ts], serving, ages, pending)
         if bound:
             active[ts] = bound
     ranked = {}
     for ts in switches:
-        order = _rank(leaders[ts], tuple(candidates), drained, desired.gateways.active_active)
-        group = _Group(ts, desired.az_name, observed, candidates)
+        order = _rank(leaders[ts], candidates, drained, desired.gateways.active_active)
+        group = _Group(ts, observed)
         ranked[ts] = group.admit(order, active.get(ts, ""), ages, pending)
     state = GatewayState(
-        desired.gw_nodes, desired.gateways.active_active, leaders, active, frozenset(drained)
+        desired.gw_nodes,
+        desired.gateways.active_active,
+        {ts: leader.node for ts, leader in leaders.items()},
+        active,
+        frozenset(gateway.node for gateway in drained),
     )
     return Order(ranked, state, pending)
 
@@ -96,76 +103,81 @@ def _natural(name: str) -> tuple[str, int]:
 
 
 def _leaders(
-    desired: Desired, known: GatewayState, switches: Sequence[str], willing: Sequence[str]
-) -> dict[str, str]:
+    desired: Desired,
+    known: GatewayState,
+    switches: Sequence[str],
+    all_and_willing: tuple[Sequence[Gateway], Sequence[Gateway]],
+) -> dict[str, Gateway]:
     """Leaders as they were, but for what the configuration has changed since."""
+    gateways, willing = all_and_willing
+    of_node = {gateway.node: gateway for gateway in gateways}
+    before = {ts: of_node[node] for ts, node in known.leaders.items() if node in of_node}
     active_active = desired.gateways.active_active
     if not active_active:
-        first = desired.gw_nodes[0]
-        kept = {ts: node for ts, node in known.leaders.items() if node in desired.gw_nodes}
-        if known.active_active or known.nodes[:1] != (first,):
-            kept = {}
+        same = not known.active_active and known.nodes[:1] == desired.gw_nodes[:1]
+        kept = before if same else {}
         usual = next(iter(kept.values()), willing[0])
         return {ts: kept.get(ts, usual) for ts in switches}
     if known.active_active and known.nodes == desired.gw_nodes:
-        kept = {ts: known.leaders[ts] for ts in switches if ts in known.leaders}
-        return _spread(switches, willing, kept, most=len(switches))
-    return _spread(switches, willing, known.leaders, most=-(-len(switches) // len(willing)))
+        return _spread(switches, willing, before, most=len(switches))
+    return _spread(switches, willing, before, most=-(-len(switches) // len(willing)))
 
 
 def _spread(
-    switches: Sequence[str], nodes: Sequence[str], kept: Mapping[str, str], most: int
-) -> dict[str, str]:
-    """A leader for each switch, as even as can be; a node keeps up to `most` of what it has."""
-    leaders: dict[str, str] = {}
-    load: Counter[str] = Counter()
+    switches: Sequence[str], willing: Sequence[Gateway], kept: Mapping[str, Gateway], most: int
+) -> dict[str, Gateway]:
+    """A leader for each switch, as even as can be; each keeps up to `most` of what it has."""
+    leaders: dict[str, Gateway] = {}
+    load: Counter[Gateway] = Counter()
     for ts in switches:
-        node = kept.get(ts, "")
-        if node in nodes and load[node] < most:
-            leaders[ts] = node
-            load[node] += 1
+        leader = kept.get(ts)
+        if leader in willing and leader is not None and load[leader] < most:
+            leaders[ts] = leader
+            load[leader] += 1
     for ts in switches:
         if ts not in leaders:
-            leaders[ts] = min(nodes, key=lambda node: load[node])
+            leaders[ts] = min(willing, key=lambda gateway: load[gateway])
             load[leaders[ts]] += 1
     return leaders
 
 
-def _after_failover(leader: str, bound: str, before: str, candidates: Mapping[str, str]) -> str:
-    """The node that has taken over, if one has; a planned switch under way is no failover."""
+def _after_failover(
+    leader: Gateway, bound: str, before: str, candidates: Sequence[Gateway]
+) -> Gateway:
+    """The gateway that has taken over, if one has; a planned switch under way is no failover."""
     if not before or bound == before:
         return leader
-    return next((node for node, chassis in candidates.items() if chassis == bound), leader)
+    return next((gateway for gateway in candidates if gateway.chassis == bound), leader)
 
 
-def _home(desired: Desired, index: int, willing: Sequence[str]) -> str:
+def _home(desired: Desired, index: int, willing: Sequence[Gateway]) -> Gateway:
     """Who leads on a switch when everybody is well."""
     return willing[index % len(willing)] if desired.gateways.active_active else willing[0]
 
 
 def _returned(
-    leader: str, home: str, bound: str, candidates: Mapping[str, str], observed: Observed
-) -> str:
-    """The node at home on a switch, once the one that serves hears it again."""
+    leader: Gateway, home: Gateway, bound: str, candidates: Sequence[Gateway], observed: Observed
+) -> Gateway:
+    """The gateway at home on a switch, once the one that serves hears it again."""
     if home not in candidates or home == leader:
         return leader
     report = observed.sb.reports.get(bound)
     if report is None or not report.paths:
         return home  # nobody watches: leave it to OVN, which then moves back by priority
-    path = report.paths.get(candidates[home])
+    path = report.paths.get(home.chassis)
     return home if path is not None and path.up else leader
 
 
 def _rank(
-    leader: str, candidates: Sequence[str], drained: Iterable[str], rotate: bool
-) -> tuple[str, ...]:
+    leader: Gateway, candidates: Sequence[Gateway], drained: Container[Gateway], rotate: bool
+) -> tuple[Gateway, ...]:
     """Leader first, drained ones last; in active-active, load goes to the next one in turn."""
     order = list(candidates)
     if leader in order:
         begin = order.index(leader)
         rest = order[begin + 1 :] + order[:begin] if rotate else order[:begin] + order[begin + 1 :]
         order = [leader, *rest]
-    return tuple(sorted(order, key=lambda node: node in set(drained) and node != leader))
+    return tuple(sorted(order, key=lambda each: each in drained and each != leader))
 
 
 class _Group:
@@ -177,37 +189,36 @@ class _Group:
     until a session is up).
     """
 
-    def __init__(self, ts: str, az: str, observed: Observed, candidates: Mapping[str, str]) -> None:
-        lrp = observed.nb.transit_lrp(ts, az)
+    def __init__(self, ts: str, observed: Observed) -> None:
+        lrp = observed.ports.get(ts)
         rows = observed.nb.gateway_rows(lrp) if lrp is not None else ()
         self._ts = ts
         self._members = {row.chassis for row in rows}
         self._reports = observed.sb.reports
-        self._candidates = candidates
 
     def admit(
-        self, order: Sequence[str], active: str, ages: Ages, due: dict[Condition, float]
-    ) -> tuple[str, ...]:
+        self, order: Sequence[Gateway], active: str, ages: Ages, due: dict[Condition, float]
+    ) -> tuple[Gateway, ...]:
         """Those who are members, or may be by now.
 
         Args:
-            order: nodes, the leader first.
+            order: gateways, the leader first.
             active: name of the active chassis, "" if there is none yet.
             ages: seconds for which pending conditions have held.
             due: gets the conditions that this decision waits for.
         """
         admitted = []
-        for node in order:
-            chassis = self._candidates[node]
-            first = not self._members and node == order[0]
+        for gateway in order:
+            chassis = gateway.chassis
+            first = not self._members and gateway == order[0]
             heard = self._hears(active, chassis) and self._hears(chassis, active)
             if chassis in self._members or first or heard:
-                admitted.append(node)
+                admitted.append(gateway)
                 continue
-            condition = ("heard", self._ts, node)
+            condition = ("heard", self._ts, gateway.node)
             due[condition] = HEARD_S
             if ages.get(condition, 0.0) >= HEARD_S:
-                admitted.append(node)
+                admitted.append(gateway)
         return tuple(admitted)
 
     def _hears(self, chassis: str, other: str) -> bool:
@@ -218,10 +229,9 @@ class _Group:
 class _Paths:
     """Paths from our gateways to the active ones of other sites on one transit switch."""
 
-    def __init__(self, ts: str, observed: Observed, candidates: Mapping[str, str]) -> None:
+    def __init__(self, ts: str, observed: Observed) -> None:
         self._ts = ts
         self._observed = observed
-        self._candidates = candidates
         self._az = observed.nb.name
         self._remote = {
             port.az: port.gateway
@@ -230,37 +240,37 @@ class _Paths:
         }
 
     def better(
-        self, leader: str, serving: Sequence[str], ages: Ages, due: dict[Condition, float]
-    ) -> str:
-        """A node that reaches more of the other sites than the leader, if there is one by now.
+        self, leader: Gateway, serving: Sequence[Gateway], ages: Ages, due: dict[Condition, float]
+    ) -> Gateway:
+        """A gateway that reaches more of the other sites than the leader, if there is one by now.
 
         Args:
             leader: who leads, and is active.
-            serving: nodes to choose from, the preferred one first.
+            serving: those to choose from, the preferred one first.
             ages: seconds for which pending conditions have held.
             due: gets the condition that this decision waits for.
         """
         dead = self._dead(leader)
         if not dead:
             return leader
-        best = min(serving, key=lambda node: len(self._dead(node)), default=leader)
+        best = min(serving, key=lambda each: len(self._dead(each)), default=leader)
         if len(self._dead(best)) >= len(dead):
             return leader
-        name = ("path", self._ts, leader)
+        name = ("path", self._ts, leader.node)
         wait_s = PATH_DEAD_THEIR_TURN_S if self._their_turn(leader, dead) else PATH_DEAD_S
         due[name] = wait_s
         return best if ages.get(name, 0.0) >= wait_s else leader
 
-    def _dead(self, node: str) -> frozenset[str]:
-        """AZs whose active gateway this node does not reach; what nobody watches counts as well."""
-        report = self._report(node)
+    def _dead(self, here: Gateway) -> frozenset[str]:
+        """AZs whose active gateway this one does not reach; what nobody watches counts as well."""
+        report = self._report(here)
         return frozenset(
             az
             for az, gateway in self._remote.items()
             if (path := report.paths.get(gateway)) is not None and path.up is False
         )
 
-    def _their_turn(self, leader: str, dead: Iterable[str]) -> bool:
+    def _their_turn(self, leader: Gateway, dead: Iterable[str]) -> bool:
         """Whether a site before us in the alphabet can mend it: both could move without end."""
         report = self._report(leader)
         return any(
@@ -273,5 +283,5 @@ class _Paths:
             for az in dead
         )
 
-    def _report(self, node: str) -> ChassisReport:
-        return self._observed.sb.reports.get(self._candidates.get(node, ""), ChassisReport())
+    def _report(self, gateway: Gateway) -> ChassisReport:
+        return self._observed.sb.reports.get(gateway.chassis, ChassisReport())

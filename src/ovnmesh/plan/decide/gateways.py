@@ -16,7 +16,7 @@ from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.gateway_state import GatewayState
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.pending import Ages, Waits
-from ovnmesh.model.southbound import Southbound
+from ovnmesh.model.southbound import Gateway, Southbound
 from ovnmesh.plan.decide.gateway_order import decide_order
 
 
@@ -46,7 +46,7 @@ def resolve_gateways(desired: Desired, sb: Southbound) -> Desired:
     if desired.gw_nodes != (keys.ENABLE_AS_GATEWAY,):
         return desired
     allowed = [c for c in sb.chassis if keys.ENABLE_AS_GATEWAY in c.cms_options and not c.is_remote]
-    nodes = tuple(sorted(chassis.hostname or chassis.name for chassis in allowed))
+    nodes = tuple(sorted(sb.gateway(chassis.name).node for chassis in allowed))
     return replace(desired, gw_nodes=nodes or desired.gw_nodes)
 
 
@@ -58,25 +58,26 @@ def decide_gateways(desired: Desired, observed: Observed, ages: Ages) -> Gateway
         observed: the site.
         ages: seconds for which conditions reported as pending have held.
     """
-    candidates: dict[str, str] = {}
+    gateways = observed.sb.gateways(desired.gw_nodes)
+    candidates: list[Gateway] = []
     marked: set[str] = set()
     findings: list[Finding] = []
     published = {gateway.name for gateway in observed.ic.gateways}
     in_use = _in_use(observed)
-    for node in desired.gw_nodes:
-        chassis = observed.sb.find(node)
+    for gateway in gateways:
+        chassis = observed.sb.by_name(gateway.chassis)
         if chassis is None:
-            findings.append(_no_chassis(node, observed))
+            findings.append(_no_chassis(gateway.node, observed))
             continue
         marked.add(chassis.name)
         if (chassis.is_interconn and chassis.name in published) or chassis.name in in_use:
-            candidates[node] = chassis.name
+            candidates.append(gateway)
         if not chassis.is_interconn:
-            findings.append(_not_marked(node))
-    order = decide_order(desired, observed, candidates, ages)
+            findings.append(_not_marked(gateway.node))
+    order = decide_order(desired, observed, gateways, candidates, ages)
     ranked = {
-        ts: _priorities([candidates[node] for node in nodes], _carrier(ts, desired, observed))
-        for ts, nodes in order.ranked.items()
+        ts: _priorities([gateway.chassis for gateway in group], _carrier(ts, observed))
+        for ts, group in order.ranked.items()
     }
     return Gateways(
         # A gateway that is still carrying traffic stays marked until it carries none.
@@ -89,9 +90,9 @@ def decide_gateways(desired: Desired, observed: Observed, ages: Ages) -> Gateway
     )
 
 
-def _carrier(ts: str, desired: Desired, observed: Observed) -> str:
+def _carrier(ts: str, observed: Observed) -> str:
     """Chassis that a port is bound to and has as gateway; "" if there is none."""
-    lrp, bound = observed.nb.transit_lrp(ts, desired.az_name), observed.carrier(ts, desired.az_name)
+    lrp, bound = observed.ports.get(ts), observed.carrier(ts)
     ranked = {row.chassis for row in observed.nb.gateway_rows(lrp)} if lrp is not None else ()
     known = bound in ranked and observed.sb.by_name(bound) is not None
     return bound if known else ""
@@ -113,7 +114,7 @@ def _in_use(observed: Observed) -> set[str]:
     """Chassis that a port has as gateway, or is still bound to while one is drained."""
     nb, sb = observed.nb, observed.sb
     used = set()
-    for lrp in nb.transit_lrps():
+    for lrp in nb.tagged_ports:
         used |= {row.chassis for row in nb.gateway_rows(lrp)}
         if lrp.name in sb.active:
             used.add(sb.active[lrp.name])

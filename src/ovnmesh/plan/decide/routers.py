@@ -104,7 +104,7 @@ def _deal(desired: Desired, observed: Observed, switches: Sequence[str]) -> dict
 def _connected(wish: Router, observed: Observed) -> Iterator[str]:
     """Switches on which that router has a port of ours."""
     router = observed.nb.router(wish.name)
-    for port in observed.nb.transit_lrps():
+    for port in observed.nb.tagged_ports:
         if router is not None and port.router == router.uuid:
             yield port.transit_switch
 
@@ -118,7 +118,7 @@ def _attach(
         # for a port that is in use would lose its traffic.
         nb = observed.nb
         port = next(
-            (p for p in nb.transit_lrps() if p.transit_switch == ts and p.router == router.uuid),
+            (p for p in nb.tagged_ports if p.transit_switch == ts and p.router == router.uuid),
             None,
         )
         peer = nb.switch_port_of(port.name) if port is not None else None

@@ -70,26 +70,25 @@ def is_parked(port: RouterPort | IcPort) -> bool:
     return endpoint.networks == (parking_network(endpoint.mac),)
 
 
-def decide_stages(az: str, observed: Observed, routers: Mapping[str, str], ages: Ages) -> Stages:
+def decide_stages(observed: Observed, routers: Mapping[str, str], ages: Ages) -> Stages:
     """Decide what each transit switch may do here.
 
     A router's first port is in service at once: there is no traffic that could be lost.
 
     Args:
-        az: our AZ name.
         observed: the site and the mesh.
         routers: UUID of the router that each transit switch is connected to.
         ages: seconds for which conditions reported as pending have held.
     """
     settled = {step for step, age_s in ages.items() if age_s >= SETTLE_S}
     switches = observed.ic.transit_switches
-    ports = {name: observed.nb.transit_lrp(name, az) for name in switches}
-    serving = {port.router for port in ports.values() if port is not None and not is_parked(port)}
+    ports = {ts: port for ts, port in observed.ports.items() if ts in switches}
+    serving = {port.router for port in ports.values() if not is_parked(port)}
     parked: set[str] = set()
     leaving: set[str] = set()
     ripe: set[Condition] = set()
     for name, ts in switches.items():
-        port = ports[name]
+        port = ports.get(name)
         step = (REMOVE if ts.draining else SERVE, name)
         if ts.draining and port is None:
             leaving.add(name)

@@ -67,7 +67,7 @@ def plan_bfd(candidates: Iterable[str], observed: Observed) -> tuple[Operation, 
     members = choose_members(candidates, observed)
     if not members:
         return ()  # no gateway can be resolved, or there is no second chassis: as it is
-    if not any(lrp.gateway_chassis for lrp in nb.transit_lrps()):
+    if not any(lrp.gateway_chassis for lrp in nb.tagged_ports):
         return ()  # joining comes first: setting BFD up keeps every node busy (measured: 0.1 s)
     tags = {keys.OWNER: nb.site_id}
     named: dict[str, Content] = {"name": keys.BFD_NAME, "external_ids": tags}

@@ -21,7 +21,7 @@ from ovnmesh.plan.decide.routers import Attachment
 def renames(az: str, observed: Observed) -> bool:
     """Whether reaching that AZ name means renaming a site that is already joined."""
     nb = observed.nb
-    return bool(nb.name) and nb.name != az and bool(nb.transit_lrps())
+    return bool(nb.name) and nb.name != az and bool(nb.tagged_ports)
 
 
 def plan_identity(
@@ -64,7 +64,7 @@ def plan_seed(az: str, observed: Observed) -> tuple[Operation, ...]:
     taken = {(port.ts, port.tunnel_key) for port in ic.ports}
     ports: list[Operation] = []
     zone: Reference = Uuid(ic.zone_uuid(az)) if ic.zone_uuid(az) else Named("zone")
-    for lrp in nb.transit_lrps():
+    for lrp in nb.tagged_ports:
         ts = lrp.external_ids[keys.TRANSIT_SWITCH]
         lsp = nb.switch_port_of(lrp.name)
         key = int(lsp.options.get(keys.REQUESTED_TNL_KEY, "0")) if lsp else 0

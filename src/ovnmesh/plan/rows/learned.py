@@ -27,7 +27,7 @@ def storming(observed: Observed) -> bool:
     nb = observed.nb
     connected = {port.name for port in observed.ic.ports if port.written}
     disabled = {router.uuid for router in nb.routers if not router.enabled}
-    return any(port.router in disabled for port in nb.transit_lrps()) or any(
+    return any(port.router in disabled for port in nb.tagged_ports) or any(
         lsp.name in connected for lsp in nb.waiting_lsps()
     )
 
@@ -40,7 +40,7 @@ def plan_withdrawals(connected: Iterable[str], observed: Observed) -> tuple[Oper
         observed: the site and the mesh.
     """
     nb = observed.nb
-    served = {port.transit_switch for port in nb.transit_lrps()} | set(connected)
+    served = {port.transit_switch for port in nb.tagged_ports} | set(connected)
     return tuple(
         Delete("Route", route.uuid)
         for route in observed.ic.routes
@@ -54,7 +54,7 @@ def surplus(connected: Iterable[str], observed: Observed) -> tuple[StaticRoute, 
     A transit switch serves one router, so that a route's next hop tells the router.
     """
     nb, switches = observed.nb, observed.ic.transit_switches
-    used = {port.transit_switch for port in nb.transit_lrps()} | set(connected)
+    used = {port.transit_switch for port in nb.tagged_ports} | set(connected)
     unused = [ts for name, ts in switches.items() if name not in used]
     seen: set[tuple[str, str]] = set()
     found = []

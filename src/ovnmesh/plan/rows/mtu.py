@@ -74,8 +74,8 @@ def check_mtu(gateways: Iterable[str], observed: Observed) -> tuple[Finding, ...
     mtus = tunnel_mtus(gateways, observed)
     findings = []
     if len(set(mtus.values())) > 1:
-        hosts = {chassis.name: chassis.hostname for chassis in observed.sb.chassis}
-        each = ", ".join(f"{hosts.get(name, name)} {mtu}" for name, mtu in mtus.items())
+        nodes = {name: observed.sb.gateway(name).node for name in mtus}
+        each = ", ".join(f"{nodes[name]} {mtu}" for name, mtu in mtus.items())
         findings.append(_differ("gateways", f"this site's gateways carry packets of {each} bytes"))
     az_of = {owner: az for az, owner in ic.az_owner.items()}
     claims = {

@@ -11,10 +11,8 @@ from collections.abc import Iterable
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Delete, Insert, Named, Operation, Parent, Uuid, symbol
-from ovnmesh.model.desired import Desired
 from ovnmesh.model.northbound import LogicalRouter, Northbound, RouterPort
 from ovnmesh.model.observed import Observed
-from ovnmesh.plan.decide.external import external_ports, transit_ports
 
 #: Link-local, so that OVN never advertises it (ovn-ic.c, route_need_advertise).
 NETWORK = "169.254.255.254/32"
@@ -23,34 +21,34 @@ MAC = "02:00:00:00:00:01"
 
 
 def plan_nat_guard(
-    desired: Desired, observed: Observed, marked: tuple[str, ...]
+    external: tuple[RouterPort, ...], observed: Observed, marked: tuple[str, ...]
 ) -> tuple[Operation, ...]:
     """Make the ports, or remove them.
 
     Args:
-        desired: the wish.
+        external: ports to external networks.
         observed: the site and the mesh.
         marked: chassis of the gateways.
     """
     operations: list[Operation] = []
     for router in observed.nb.routers:
         guards = [port for port in _guards(observed.nb) if port.router == router.uuid]
-        if not _needed(router, desired, observed):
+        if not _needed(router, external, observed):
             operations += map(_delete, guards)
         elif not guards and marked:
             operations += _make(router, marked[0], observed.nb.site_id)
     return tuple(operations)
 
 
-def _needed(router: LogicalRouter, desired: Desired, observed: Observed) -> bool:
+def _needed(router: LogicalRouter, external: tuple[RouterPort, ...], observed: Observed) -> bool:
     def have(ports: Iterable[RouterPort]) -> int:
         return sum(port.router == router.uuid for port in ports)
 
     return (
         router.uuid != ""
         and any(nat.router == router.uuid for nat in observed.nb.nats)
-        and have(transit_ports(desired, observed)) < 2
-        and not have(external_ports(desired, observed))
+        and have(observed.transit_ports) < 2
+        and not have(external)
     )
 
 

@@ -105,7 +105,7 @@ def awaits_key(nb: Northbound, attachment: Attachment) -> bool:
 
 
 def _router_port(nb: Northbound, attachment: Attachment) -> RouterPort | None:
-    return nb.tagged_lrp(attachment.ts) or nb.lrp_by_name(attachment.lrp)
+    return nb.tagged.get(attachment.ts) or nb.lrp_by_name(attachment.lrp)
 
 
 def _switch_port(
@@ -208,7 +208,7 @@ def plan_port_removal(nb: Northbound, ts: str) -> tuple[Operation, ...]:
         for lsp in nb.waiting_lsps()
         if lsp.external_ids[_TS] == ts and ts in nb.switches
     ]
-    for lrp in nb.transit_lrps():
+    for lrp in nb.tagged_ports:
         if lrp.external_ids.get(keys.TRANSIT_SWITCH) != ts:
             continue
         lsp = nb.switch_port_of(lrp.name)
