@@ -177,11 +177,21 @@ def test_an_opted_out_prefix_inside_a_denied_one_keeps_its_own_reason(site: Site
     assert shown(site)["10.199.5.0/24"] == ("withheld", wider)
 
 
-def test_two_reasons_for_one_prefix_are_both_shown(site: Site) -> None:
+def test_two_reasons_for_one_prefix_are_both_shown(site: Site, far: str) -> None:
+    site.mesh.route(far, "10.17.0.0/24", nexthop="169.254.100.46")
+    static_route(site, "10.17.0.0/24")
+    site.settle(wish(denied=denied(**{"10.17.0.0/24": OPT_OUT})))
+    lines = [(r.prefix, r.state, r.why) for r in overview(site.observed).routes if r.az == "far"]
+    both = f"{OPT_OUT}; manual route by way of {HOP}"
+    assert ("10.17.0.0/24", "refused", both) in lines
+
+
+def test_an_external_network_that_the_wish_keeps_out_has_that_reason_alone(site: Site) -> None:
     port(site, "172.31.1.2/24", gateway=True)
     site.settle(wish(denied=denied(**{"172.31.1.0/24": OPT_OUT})))
-    both = f"{OPT_OUT}; external network of router port ovn-cluster-172.31.1.2/24"
-    assert shown(site)["172.31.1.0/24"] == ("withheld", both)
+    assert shown(site)["172.31.1.0/24"] == ("withheld", OPT_OUT)
+    assert decode_denied(nb_global(site)["external_ids"][keys.DENIED]) is not None
+    assert "172.31.1.0/24" not in nb_global(site)["external_ids"][keys.DENIED]
 
 
 def test_without_auto_route_that_comes_first_and_other_reasons_stay(site: Site, far: str) -> None:

@@ -65,7 +65,8 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
     endpoints, address_findings = _endpoints(desired, observed, attachments, stages)
     manual = manual_routes(observed)
     foreign = uncarried(endpoints, observed)
-    external = decide_external(desired, observed, foreign)
+    # What the wish keeps out anyway has its reason, which outlives the port that leads there.
+    external = decide_external(desired, observed, {*desired.denied, *foreign})
     conflicts = _conflicts(desired, observed, (*external.denied, *manual, *foreign))
     deniable, manual_findings = split_manual(observed, manual)
     denied = decide_denied(desired, observed, external.denied, deniable, foreign, conflicts.denied)
