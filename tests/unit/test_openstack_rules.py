@@ -6,7 +6,8 @@ import pytest
 
 from ovnmesh.model.prefixes import parse_prefix
 from ovnmesh.operate.config_files import disable_manifest, replace_file, set_enabled
-from ovnmesh.providers.openstack.checks import check_routers, check_security
+from ovnmesh.providers.openstack.checks.routers import check_routers
+from ovnmesh.providers.openstack.checks.security import check_security
 from ovnmesh.providers.openstack.neutron import Neutron, NeutronRouter, NeutronSubnet
 from ovnmesh.providers.openstack.security import SecuredPort, Security, SecurityGroup, SecurityRule
 from ovnmesh.providers.openstack.security_rules import RuleChanges, mark, plan_rules

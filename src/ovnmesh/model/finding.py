@@ -15,6 +15,8 @@ class Code(enum.StrEnum):
     ADDRESS_MOVED = "address-moved"
     #: Another site has the AZ name.
     AZ_NAME_TAKEN = "az-name-taken"
+    #: A check of `ovnmesh diagnose` could not be made.
+    CHECK_FAILED = "check-failed"
     #: Two sites have overlapping prefixes.
     CIDR_CONFLICT = "cidr-conflict"
     #: The configuration is wrong.

@@ -17,7 +17,6 @@ from ovnmesh.errors import ConfigError, OvsdbUnavailable, Problem
 from ovnmesh.model.changes import Batch
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Finding, with_advice
-from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix
 from ovnmesh.operate.config_files import set_enabled
 from ovnmesh.plan.ask.forecast import forecast
@@ -32,6 +31,7 @@ from ovnmesh.providers.openstack.security import SecurityRule
 from ovnmesh.providers.openstack.security_rules import mark, plan_rules
 from ovnmesh.providers.openstack.site_file import SiteFile, parse_site_file, read_site_file
 from ovnmesh.views.changes import describe_batch
+from ovnmesh.views.mesh import foreign_prefixes
 
 Step = Callable[[str], None]
 
@@ -195,7 +195,7 @@ class Joining:
         observed = session.observe(self._state.routers)
         if allow:
             step("reading security groups")
-            api += self._rules(mesh_prefixes(observed, az))
+            api += self._rules(foreign_prefixes(observed.ic, az))
         current = self._path.read_text(encoding="utf-8") if self._path.is_file() else ""
         file = "" if current == self.text else "enable-ic: true" if current else "written"
         if not rows or not self._state.routers:
@@ -284,11 +284,6 @@ class Leaving:
             )
             for router, name in objects.read_own_routers(self.api, own)
         )
-
-
-def mesh_prefixes(observed: Observed, az_name: str) -> tuple[Prefix, ...]:
-    """What the other sites advertise."""
-    return tuple(sorted({route.prefix for route in observed.ic.routes if route.az != az_name}))
 
 
 def _removal(rule: SecurityRule) -> ApiChange:

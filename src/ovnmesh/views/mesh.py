@@ -6,6 +6,7 @@ Called by `ovnmesh status`. Pure. Must not format.
 from dataclasses import dataclass
 
 from ovnmesh.model.interconnect import Interconnect
+from ovnmesh.model.prefixes import Prefix
 from ovnmesh.views.site import PortLine, mesh_ports
 
 
@@ -48,3 +49,13 @@ def mesh_overview(ic: Interconnect) -> MeshOverview:
         ),
         mesh_ports(ic),
     )
+
+
+def foreign_prefixes(ic: Interconnect, az: str) -> tuple[Prefix, ...]:
+    """What all sites but one advertise.
+
+    Args:
+        ic: the interconnection databases.
+        az: AZ name of that one.
+    """
+    return tuple(sorted({route.prefix for route in ic.routes if route.az != az}))

@@ -3,35 +3,25 @@
 Called by `cli.main`. Formats `views.site`; decides nothing.
 """
 
-import time
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from ovnmesh.access.interconnect import named_interconnect
-from ovnmesh.access.mesh import MeshSession
-from ovnmesh.access.session import Session
-from ovnmesh.access.sites import SiteAddress, complete_site, pick_sites
+from ovnmesh.access.sites import complete_site, pick_sites
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import OutputForm, SiteName, SitesFile
 from ovnmesh.cli.output import Output
-from ovnmesh.errors import ConfigError, OvnmeshError, Problem
-from ovnmesh.model.finding import Code, Finding
-from ovnmesh.model.report import SiteState
-from ovnmesh.views.mesh import MeshOverview, mesh_overview
-from ovnmesh.views.site import PortLine, SiteOverview, overview, to_json
-
-NO_CONTROLLER = Finding(
-    Code.CONTROLLER_MISSING,
-    "controller",
-    "no ovnmesh controller runs for this site: what is shown may be out of date, and nothing is "
-    "kept in order. Traffic is not affected. Start `ovnmesh controller`.",
+from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.operate.look import (
+    is_connected,
+    look_at_all,
+    look_at_mesh,
+    look_closely,
+    wait_connected,
 )
-
-#: Seconds between two looks of --wait.
-POLL_S = 0.2
+from ovnmesh.views.mesh import MeshOverview
+from ovnmesh.views.site import PortLine, SiteOverview, to_json
 
 
 def status(
@@ -60,16 +50,11 @@ def status(
     Examples: ovnmesh status; ovnmesh status az1 -o json; ovnmesh status --wait --timeout 30
     """
     addresses = pick_sites(sites or [], sites_file)
-    deadline = time.monotonic() + timeout
-    seen = {address.name: _look(address) for address in addresses}
+    seen = look_at_all(addresses)
     if wait and not _all_connected(seen):
         with output.progress("status") as step:
-            while not _all_connected(seen) and time.monotonic() < deadline:
-                pending = [name for name, site in seen.items() if not _connected(site)]
-                step(f"waiting for {', '.join(pending)}")
-                time.sleep(POLL_S)
-                seen = {address.name: _look(address) for address in addresses}
-    mesh = _mesh(addresses)
+            seen = wait_connected(addresses, timeout, step)
+    mesh = look_at_mesh(addresses)
     if not seen and mesh is None:
         raise ConfigError(
             [
@@ -104,8 +89,7 @@ def routes(
     Example: ovnmesh routes az1
     """
     (address,) = pick_sites([site], sites_file)
-    with Session(address) as session:
-        seen = overview(session.observe())
+    seen = look_closely(address)
     if form is Output.JSON:
         output.emit_json(to_json(seen))
         return
@@ -117,47 +101,8 @@ def routes(
     )
 
 
-def _look(address: SiteAddress) -> SiteOverview:
-    try:
-        with Session(address) as session:
-            seen = overview(session.observe())
-            if seen.az and not session.has_controller():
-                seen = _with(seen, NO_CONTROLLER)
-            if session.ic_error:
-                lost = Finding(Code.IC_UNREACHABLE, "IC-NB, IC-SB", session.ic_error)
-                return _with(seen, lost)
-            return seen
-    except OvnmeshError as exc:
-        finding = Finding(Code.SITE_UNREACHABLE, address.name, str(exc))
-        return SiteOverview("", SiteState.UNREACHABLE, (), (), (), (finding,))
-
-
-def _with(seen: SiteOverview, finding: Finding) -> SiteOverview:
-    if any(known.code == finding.code for known in seen.findings):
-        return seen
-    return replace(seen, findings=(*seen.findings, finding))
-
-
-def _connected(site: SiteOverview) -> bool:
-    return (
-        site.healthy and site.state is SiteState.JOINED and any(p.az != site.az for p in site.ports)
-    )
-
-
 def _all_connected(seen: dict[str, SiteOverview]) -> bool:
-    return all(_connected(site) for site in seen.values())
-
-
-def _mesh(addresses: list[SiteAddress]) -> MeshOverview | None:
-    """The mesh, if the interconnection databases answer."""
-    ic_nb, ic_sb = named_interconnect(addresses)
-    if not ic_nb:
-        return None
-    try:
-        with MeshSession(ic_nb, ic_sb) as mesh:
-            return mesh_overview(mesh.read())
-    except OvnmeshError:
-        return None  # the sites' own findings say so
+    return all(is_connected(site) for site in seen.values())
 
 
 def mesh_json(mesh: MeshOverview | None) -> dict[str, object]:

@@ -1,44 +1,27 @@
-"""What Neutron's API shows of a site that stops traffic, although all rows are right.
-
-Called by `ovnmesh diagnose`. Pure.
-"""
+"""Security groups that let nothing in from other sites, although all rows are right."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from ovnmesh.model.check import Check, Examined
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.prefixes import Prefix, minimal
-from ovnmesh.providers.openstack.neutron import Neutron, NeutronRouter
+from ovnmesh.providers.openstack.checks.answer import CloudAnswer
 from ovnmesh.providers.openstack.security import Security
+from ovnmesh.views.mesh import foreign_prefixes
 
 _SHOWN = 4
 
 
-def check_routers(routers: Iterable[NeutronRouter], neutron: Neutron) -> Iterator[Finding]:
-    """Routers that carry nothing.
+def security_check(cloud: CloudAnswer) -> Check:
+    """The check, of what a cloud has answered."""
 
-    Args:
-        routers: those of the site file.
-        neutron: what Neutron shows of them.
-    """
-    for router in routers:
-        if not router.enabled:
-            yield Finding(
-                Code.ROUTER_DISABLED,
-                router.title,
-                f"router {router.title} is disabled in Neutron: nothing passes it. Expected admin "
-                f"state up: openstack router set --enable {router.title}",
-                Severity.WARNING,
-            )
-        if not neutron.of_router(router):
-            yield Finding(
-                Code.ROUTER_WITHOUT_SUBNET,
-                router.title,
-                f"router {router.title} is attached to no subnet: no VM can be reached, and none "
-                "can reach other sites. Attach one: openstack router add subnet "
-                f"{router.title} SUBNET",
-                Severity.WARNING,
-            )
+    def run(site: Examined) -> Iterator[Finding]:
+        seen = site.observed
+        mesh = foreign_prefixes(seen.ic, seen.nb.name) if seen is not None else ()
+        yield from check_security(cloud.security, mesh, str(cloud.site_file))
+
+    return Check("security-groups", "Do security groups let other sites in?", run)
 
 
 def check_security(security: Security, mesh: Iterable[Prefix], site_file: str) -> Iterator[Finding]:
