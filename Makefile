@@ -24,7 +24,7 @@ test-fast: setup  ## only the tests without namespaces
 	pytest -n 2 --dist loadfile tests/unit tests/property tests/ovsdb
 
 chaos: setup  ## break everything at random: MINUTES=10, or SEED= and ROUNDS= to replay
-	@PYTHONPATH=tests SEED=$(SEED) ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) python tests/lab/chaos/chaos_main.py
+	@PYTHONPATH=.:tests SEED=$(SEED) ROUNDS=$(ROUNDS) MINUTES=$(MINUTES) python tests/lab/chaos/chaos_main.py
 
 lint: setup  ## ruff, mypy, import-linter, deptry
 	ruff check .

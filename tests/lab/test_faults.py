@@ -13,7 +13,7 @@ from meshlab import MeshLab, eventually
 from ovnmesh.host.process import spawn
 from ovnmesh.lab.values.topology import IC_ADDRESS
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.datapath]
 
 BOTH = (("az1/pod1", "az2/pod2"), ("az2/pod0", "az1/pod0"))
 

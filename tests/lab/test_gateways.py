@@ -17,7 +17,7 @@ from ovnmesh.lab.ping import PingResult
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.spec import LabSpec, SiteSpec
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.datapath]
 
 #: BFD timers of these labs, in milliseconds, three packets each: a machine that withholds its
 #: processors for 0.3 s must not look like a dead gateway. The default is tested once.

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import manual_steps
-from meshlab import first_packet_test
+from meshlab import first_packets
 from ovnmesh.cli.lab.commands import app
 from ovnmesh.errors import LabError
 from ovnmesh.host.process import command_line, run, wait_until
@@ -24,10 +24,7 @@ from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.layout import prefix_of
 from ovnmesh.lab.values.spec import parse_spec_text, uniform_spec
 
-pytestmark = [
-    pytest.mark.root,
-    first_packet_test,
-]
+pytestmark = [pytest.mark.root, pytest.mark.datapath]
 
 SUBNET = """
 apiVersion: kubeovn.io/v1
@@ -84,10 +81,11 @@ def assert_lossless(lab: LabRunner, source: str, target: str) -> None:
 
 
 def test_the_first_packet_between_any_two_pods_of_a_site_arrives(lab: LabRunner) -> None:
-    for site in ("az1", "az2"):
-        for source in range(3):
-            for target in range(3):
-                assert_lossless(lab, f"{site}/pod{source}", f"{site}/pod{target}")
+    with first_packets(lab):
+        for site in ("az1", "az2"):
+            for source in range(3):
+                for target in range(3):
+                    assert_lossless(lab, f"{site}/pod{source}", f"{site}/pod{target}")
 
 
 def test_nodes_and_pods_reach_each_other(lab: LabRunner) -> None:
@@ -184,9 +182,10 @@ def northbound(lab: LabRunner) -> list[str]:
 
 
 def test_by_hand_no_packet_between_the_sites_is_lost(connected: LabRunner) -> None:
-    for source in range(3):
-        for target in range(3):
-            assert_lossless(connected, f"az1/pod{source}", f"az2/pod{target}")
+    with first_packets(connected):
+        for source in range(3):
+            for target in range(3):
+                assert_lossless(connected, f"az1/pod{source}", f"az2/pod{target}")
 
 
 def test_cutting_a_site_off_the_databases_leaves_traffic_alone(connected: LabRunner) -> None:

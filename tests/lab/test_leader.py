@@ -12,6 +12,8 @@ from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.spec import parse_spec
 
+pytestmark = [pytest.mark.root, pytest.mark.datapath]
+
 #: Seconds within which a change propagates although the leader has just been killed.
 PROPAGATION_S = 3.0
 #: Seconds that traffic to a site may be without a way if its gateway dies in an election: BFD needs

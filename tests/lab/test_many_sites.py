@@ -1,7 +1,6 @@
 """Four sites, of which one joins and leaves; a member run by hand; dual stack, two switches."""
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from meshlab import BUSY, MeshLab, NoisyMachine, eventually
+from meshlab import MeshLab, eventually
 from ovnmesh import ovn_keys as keys
 from ovnmesh.host.process import spawn
 from ovnmesh.lab.boot import teardown
@@ -18,7 +17,7 @@ from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.spec import uniform_spec
 from ovnmesh.lab.values.topology import Site
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.datapath]
 
 
 def start(folder: Path, **wanted: object) -> Iterator[MeshLab]:
@@ -154,13 +153,17 @@ def test_idle_mesh_writes_nothing(dual: MeshLab) -> None:
     dual.wait_joined(30)
     # Agents write their first figures when they have measured for some seconds.
     eventually(lambda: all(measured(dual, site) for site in dual.names), 60, "paths are measured")
+
+    def reports() -> list[dict[str, list]]:
+        return [measured(dual, site) for site in dual.names]
+
     time.sleep(1)
-    before, reports = sizes(dual), [measured(dual, site) for site in dual.names]
-    time.sleep(5)
-    after = sizes(dual)
-    busy = os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
-    if busy and [measured(dual, site) for site in dual.names] != reports:
-        raise NoisyMachine(f"paths became slower or faster: {reports}")
+    for _ in range(5):
+        before, figures = sizes(dual), reports()
+        time.sleep(5)
+        after = sizes(dual)
+        if reports() == figures:
+            break  # otherwise a path became slower or faster, and its agent had to write
     assert after == before
 
 

@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from meshlab import MeshLab, eventually, first_packet_test
+from meshlab import MeshLab, eventually
 from ovnmesh import ovn_keys as keys
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.datapath]
 
 SUBNET = """\
 apiVersion: kubeovn.io/v1
@@ -46,7 +46,6 @@ def test_the_documents_listings(mesh: MeshLab) -> None:
     assert "port ts-az1\n        type: remote" in port
 
 
-@first_packet_test
 def test_all_pairs_reach_each_other_from_the_first_packet(mesh: MeshLab) -> None:
     mesh.assert_all_pairs()
 

@@ -17,7 +17,7 @@ from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.spec import parse_spec
 from ovnmesh.lab.values.topology import ROUTER, Site
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.datapath]
 
 
 @pytest.fixture

@@ -4,20 +4,19 @@ What the controller makes of the reports is in test_gateways.py.
 """
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from meshlab import BUSY, MeshLab, NoisyMachine, eventually
+from meshlab import MeshLab, eventually
 from ovnmesh import ovn_keys as keys
 from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.spec import uniform_spec
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.datapath]
 
 #: BFD takes 0.3 s, ovs-vswitchd up to 0.1 s to tell, the agent hundredths (measured: 0.27 s).
 REPORT_S = 0.5
@@ -97,8 +96,6 @@ def test_a_dead_path_is_reported_by_both_ends(small: MeshLab) -> None:
     finally:
         small.runner.fault_path("az1/az1-gw", "az2/az2-gw", heal=True)
     eventually(lambda: both_up(small))
-    if took_s > REPORT_S and os.getloadavg()[0] > BUSY * (os.cpu_count() or 1):
-        raise NoisyMachine(f"reported after {took_s:.3f} s")
     # Looking takes a process of its own.
     assert took_s < REPORT_S + 0.1
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from meshlab import MeshLab, eventually, first_packet_test
+from meshlab import MeshLab, eventually
 from ovnmesh.errors import LabError, ProcessError
 from ovnmesh.host.process import command_line, wait_until
 from ovnmesh.lab import daemons
@@ -31,6 +31,7 @@ ASSETS = os.environ.get("KUBEBUILDER_ASSETS", "")
 
 pytestmark = [
     pytest.mark.root,
+    pytest.mark.datapath,
     pytest.mark.skipif(not ASSETS, reason="no kube-apiserver: KUBEBUILDER_ASSETS is not set"),
 ]
 
@@ -120,7 +121,6 @@ def leftovers(folder: Path) -> list[str]:
     return [*netns.names(f"{prefix}-"), *found] + [str(folder)] * folder.exists()
 
 
-@first_packet_test
 def test_pods_of_both_sites_reach_each_other_by_their_own_addresses(mesh: KubernetesMesh) -> None:
     mesh.assert_all_pairs()
 

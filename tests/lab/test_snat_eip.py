@@ -15,7 +15,7 @@ from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.spec import uniform_spec, with_external
 from talk import PORT, Talk
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.datapath]
 
 SNAT = {"az1": "172.31.1.10", "az2": "172.31.2.10"}
 EIP = {"az1/pod1": "172.31.1.11", "az2/pod1": "172.31.2.11"}

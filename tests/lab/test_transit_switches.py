@@ -16,7 +16,7 @@ from meshlab import MeshLab, eventually
 from ovnmesh import ovn_keys as keys
 from ovnmesh.lab.values.topology import POD_MTU_BYTES
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.datapath]
 
 #: Flows enough that each of three switches carries some, in both directions.
 PAIRS = [

@@ -10,7 +10,7 @@ import pytest
 
 from chaos_run import ChaosRun
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.datapath]
 
 #: Together they have a cluster of databases and one alone, one transit switch and two.
 FIXED_SEEDS = ("9", "27")

@@ -31,6 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.root)
+            item.add_marker(pytest.mark.datapath)
             item.add_marker(pytest.mark.timeout(1200))
 
 
