@@ -395,7 +395,7 @@ def test_findings_speak_of_the_cloud_of_their_site(cloud) -> None:
     ours, theirs = told[cloud.site], told[cloud.other]
     assert "openstack router set --enable router0" in ours
     assert "openstack subnet set --tag ovnmesh-no-interconnection SUBNET" in ours
-    assert "It belongs into the site file." in ours
+    assert "It belongs in the site file." in ours
     for foreign in ("disableInterConnection", "ConfigMap", "Kube", "Node ", "Subnet "):
         assert foreign not in ours
     assert "ovn-nbctl set Logical_Router ovn-cluster enabled=true" in theirs

@@ -362,7 +362,7 @@ def test_an_api_that_does_not_answer_in_time(cloud, monkeypatch):
         ),
         (
             "clouds:\n  mycloud:\n  - password: [s3cret\n",
-            r"no YAML in .*/clouds.yaml, line 4",
+            r"/clouds.yaml, line 4",
         ),
         (
             "clouds: {mycloud: {auth: {password: s3cret, auth_url: 'http://127.0.0.1:1/v3'}}}",

@@ -112,7 +112,7 @@ def test_a_configuration_that_is_gone(advice, foreign) -> None:
     assert (intent.desired.az_name, intent.desired.gw_nodes) == ("az1", ("gw",))
     (found,) = with_advice(intent.findings, advice)
     assert found.code == "config-missing"
-    assert "the last good state stays in force. It belongs into" in found.message
+    assert "the last good state stays in force. It belongs in" in found.message
     assert not foreign.search(found.message)
 
 

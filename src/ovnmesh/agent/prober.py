@@ -94,9 +94,9 @@ class Prober:
             if str(exc) != self._error:
                 self._error = str(exc)
                 LOG.warning(
-                    "probe from %s to %s: %s; round-trip time and loss stay unknown, and paths "
-                    "are judged by BFD all the same. Expected a route, and CAP_NET_RAW or a group "
-                    "of ours in net.ipv4.ping_group_range",
+                    "cannot probe from %s to %s: %s. Round-trip time and loss stay unknown; BFD "
+                    "tells all the same whether the path lives. Expected: a route, and CAP_NET_RAW "
+                    "or a group of this process in net.ipv4.ping_group_range",
                     target.local or "any address",
                     target.remote,
                     exc,

@@ -28,7 +28,7 @@ def hand_over(argv: Sequence[str], hint: str) -> NoReturn:
     """
     path = shutil.which(argv[0])
     if path is None:
-        raise ProcessError(f"{argv[0]}: not found on PATH; expected it to be installed: {hint}")
+        raise ProcessError(f"{argv[0]}: not found on PATH. Install it: {hint}")
     sys.stdout.flush()
     sys.stderr.flush()
     for number in _IGNORED_BY_PYTHON:

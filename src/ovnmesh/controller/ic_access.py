@@ -204,6 +204,6 @@ def _not_moved(host: str, why: str) -> Finding:
     return Finding(
         Code.IC_NOT_MOVED,
         host,
-        f"not moved to the interconnection databases at {host}: {why.rstrip('.')}; the previous "
-        "ones stay in use",
+        f"this site has not moved to the interconnection databases at {host}: {why.rstrip('.')}. "
+        "The previous ones stay in use.",
     )

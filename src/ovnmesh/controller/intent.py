@@ -122,7 +122,8 @@ def _input_findings(
         _finding(
             Code.CONFIG_MISSING,
             "configuration",
-            "the configuration is gone; expected enable-ic: false in it to leave",
+            "the configuration is gone, which does not mean leaving. Put it back, or set "
+            "enable-ic: false in it to leave",
             joined,
         ),
     )

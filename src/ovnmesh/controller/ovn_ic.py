@@ -198,8 +198,8 @@ class OvnIc:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
         except OSError as exc:
             raise ProcessError(
-                f"ovn-ic cannot be started: {exc}; expected the Debian packages ovn-ic and "
-                "util-linux (setpriv) to be installed"
+                f"ovn-ic cannot be started: {exc}. Install the Debian packages ovn-ic and "
+                "util-linux (setpriv)"
             ) from exc
         self._process = process
         self._arguments = arguments

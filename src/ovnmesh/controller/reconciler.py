@@ -282,9 +282,8 @@ class Reconciler:
             Code.IC_UNREACHABLE,
             intent.ic_sb,
             "the interconnection databases cannot be reached"
-            f"{': ' + reason if reason else ''}; expected `ovnmesh ic-db` (or "
-            "ovn-ctl's) to answer there. Established traffic is not affected; changes wait until "
-            "they answer again.",
+            f"{': ' + reason if reason else ''}. Expected: `ovnmesh ic-db` (or ovn-ctl) serves "
+            "them there. Established traffic is not affected; changes wait until they answer.",
         )
         ovn_ic_s = None if intent.leave else self._ensure_ovn_ic()
         return Outcome(

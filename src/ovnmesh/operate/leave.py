@@ -95,8 +95,8 @@ def _controller_stays(session: Session) -> OvnmeshError:
     if seen.state is SiteState.ERROR:
         said = "; ".join(finding.message for finding in seen.findings)
         return OvnmeshError(f"site {name}: its controller cannot leave: {said}")
-    found = "a running controller whose configuration does not say so"
-    expected = "enable-ic: false in it; the controller then leaves"
+    found = "a running controller that does not leave"
+    expected = "enable-ic: false in its configuration; then it leaves"
     return ConfigError([Problem(f"site {name}", found, expected)])
 
 

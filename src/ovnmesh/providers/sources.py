@@ -22,7 +22,7 @@ from ovnmesh.providers.cluster import Node
 ADVICE: Mapping[str, str] = {
     "cidr-conflict": "In this cluster, a Subnet is kept out by disableInterConnection: true in "
     "its spec.",
-    "config-missing": f"It belongs into ConfigMap {CONFIG_NAMESPACE}/{CONFIG_NAME}, or into the "
+    "config-missing": f"It belongs in ConfigMap {CONFIG_NAMESPACE}/{CONFIG_NAME}, or in the "
     "spec of the Interconnection.",
     "router-disabled": "To enable it: ovn-nbctl set Logical_Router {subject} enabled=true",
     "router-missing": "--router of `ovnmesh controller` names it.",

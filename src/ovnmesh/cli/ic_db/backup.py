@@ -56,7 +56,8 @@ def backup(
     stale = [name for name, entry in databases.items() if not entry["connected"]]
     if stale:
         output.stderr().print(
-            f"warning: {', '.join(stale)} has no leader here; the backup is what this node had last"
+            f"warning: {', '.join(stale)} has no leader here; the backup holds what this node had "
+            "last"
         )
 
 

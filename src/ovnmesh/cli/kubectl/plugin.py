@@ -203,8 +203,8 @@ def _without_pod(given: Namespace, found: Sequence[Mapping[str, Any]]) -> NoRetu
     output.error(
         OvnmeshError(
             f"namespace {given.namespace}: found {said or 'no pod of a controller'}; expected a "
-            "running pod of Deployment ovnmesh-controller (--namespace if it is elsewhere; "
-            f"kubectl -n {given.namespace} describe deployments,pods tells more)"
+            "running pod of the Deployment ovnmesh-controller. If it is in another namespace, use "
+            f"--namespace. See: kubectl -n {given.namespace} describe deployments,pods"
         )
     )
     if given.command[0] == "status":

@@ -100,7 +100,9 @@ class Watch:
         there: once they are asked for, so is every kind that was discovered.
         """
         if CONFIG_MAPS.plural in self._asked and kind.plural not in self._asked:
-            LOG.info("%s.%s are there but not watched, starting anew", kind.plural, kind.group)
+            LOG.info(
+                "%s.%s exist but are not watched; starting the watch anew", kind.plural, kind.group
+            )
             self._end_turn()
 
     def _end_with(self, stop: threading.Event) -> None:

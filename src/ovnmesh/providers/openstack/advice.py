@@ -10,7 +10,7 @@ from ovnmesh.providers.openstack.neutron import OPT_OUT_TAG
 ADVICE: Mapping[str, str] = {
     "cidr-conflict": "In this cloud, a subnet is kept out by a tag: openstack subnet set "
     f"--tag {OPT_OUT_TAG} SUBNET",
-    "config-missing": "It belongs into the site file.",
+    "config-missing": "It belongs in the site file.",
     "router-disabled": "To enable it: openstack router set --enable {subject}",
     "router-missing": "The site file names it, in the list `routers`; see: openstack router list",
 }

@@ -163,8 +163,8 @@ def _read_neutron(network: Any, wanted: list[str]) -> Neutron:
     if set(others) & (set(wanted) - known):
         # Seen from a Neutron that had just started; a router must not be taken for gone.
         raise ProviderError(
-            "Neutron's answers contradict each other: a router is found among all and not by its "
-            "name; expected that to pass"
+            "Neutron's answers contradict each other: it lists a router that it does not find by "
+            "name. It may have just started; it is asked again"
         )
     return replace(neutron, other_routers=tuple(sorted(others)))
 
@@ -222,7 +222,10 @@ def explain(error: Exception) -> str:
     at = f" at {url[0]}" if url else ""
     status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
     if isinstance(error, keystone.SSLError):
-        return f"the API{at} has a certificate that is not trusted; expected `cacert` in its entry"
+        return (
+            f"the API{at} has a certificate that is not trusted; expected `cacert` in the entry of "
+            "clouds.yaml"
+        )
     if status == 401:
         return (
             "the credentials are refused (401); expected a user and password, or application "
@@ -259,7 +262,7 @@ def _check_clouds_yaml(path: Path) -> None:
         # Not its text: it quotes the line, which may hold a password.
         mark = getattr(error, "problem_mark", None)
         at = f", line {mark.line + 1}" if mark else ""
-        raise ProviderError(f"clouds-yaml: found no YAML in {path}{at}; expected YAML") from None
+        raise ProviderError(f"clouds-yaml: {path}{at}: not YAML; expected a clouds.yaml") from None
 
 
 def _unknown_cloud(cloud: str, config: Any) -> str:

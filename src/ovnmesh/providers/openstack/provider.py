@@ -60,7 +60,7 @@ class OpenStackProvider:
         self._path = path
         self._events = events
         self._last: ProviderState | ProviderError = ProviderPending(
-            f"site file {path}: found that it is being read; expected a moment's patience"
+            f"site file {path}: it is being read for the first time"
         )
         self._content: bytes | None = None
         self._api: Api | None = None
