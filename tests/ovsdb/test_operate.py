@@ -100,14 +100,14 @@ def test_gateway_switched_over_and_back(two_gateways) -> None:
 def test_gateway_that_traffic_does_not_leave(two_gateways, monkeypatch) -> None:
     monkeypatch.setattr(gateway, "FOLLOW_S", 0.3)
     told: list[str] = []
-    with pytest.raises(OvnmeshError, match="to take the wish back: ovnmesh gateway reset az1"):
+    with pytest.raises(OvnmeshError, match="To take the wish back: ovnmesh gateway reset az1"):
         gateway.drain(address_of(two_gateways), "az1-gw", told.append)
     assert told[-1] == "waiting for the controller"
 
 
 def test_gateway_without_a_controller_records_the_wish(two_gateways) -> None:
     two_gateways.stop_controllers()
-    with pytest.raises(OvnmeshError, match="The wish is recorded; start `ovnmesh controller`"):
+    with pytest.raises(OvnmeshError, match="The wish is recorded: start `ovnmesh controller`"):
         gateway.drain(address_of(two_gateways), "az1-gw", quiet)
     with Session(address_of(two_gateways)) as session:
         assert session.northbound().gateway_state.drained == {"az1-gw"}

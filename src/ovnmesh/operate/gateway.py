@@ -133,17 +133,17 @@ def _change(address: SiteAddress, plan: _Plan, done: _Done, step: Step) -> Switc
             return None
         if not session.has_controller():
             raise OvnmeshError(
-                f"site {site}: found no running controller; expected one, which would move the "
-                "traffic. The wish is recorded; start `ovnmesh controller`"
+                f"site {site}: no controller runs, so the traffic does not move. The wish is "
+                "recorded: start `ovnmesh controller`"
             )
         step(batch.why)
         if wait_until_done(
             lambda: "" if done(session.observe()) else "the controller", FOLLOW_S, step
         ):
             raise OvnmeshError(
-                f"site {site}: the traffic has not moved within {FOLLOW_S:.0f} s; expected the "
-                "controller and ovn-controller on the gateways to follow. See: ovnmesh status "
-                f"{site}; to take the wish back: ovnmesh gateway reset {site}"
+                f"site {site}: the traffic has not moved within {FOLLOW_S:.0f} s. Expected: the "
+                "controller, and ovn-controller on the gateways, follow. See: ovnmesh status "
+                f"{site}. To take the wish back: ovnmesh gateway reset {site}"
             )
         return SwitchOver(batch.why, serving(session.observe()))
 

@@ -90,7 +90,7 @@ def add_switch(
         mesh.apply(plan_switch_return(ts))
     left = _wait(lambda: _not_in_service(name, mesh.read()), timeout_s, step)
     if left:
-        raise OvnmeshError(f"waited {timeout_s:g} s for {left} in service; {_EXPECTED}")
+        raise OvnmeshError(f"waited {timeout_s:g} s for {left}. {_EXPECTED}")
     return mesh.find(name)
 
 
@@ -119,7 +119,7 @@ def remove_switch(
             _refuse_last(ts, ic)
         mesh.apply(plan_switch_drain(ts))
     left = _wait(lambda: _still_there(name, mesh.read()), timeout_s, step)
-    unheard = f"waited {timeout_s:g} s for {left} to leave it; {_EXPECTED}" if left else ""
+    unheard = f"waited {timeout_s:g} s for {left} to leave it. {_EXPECTED}" if left else ""
     if unheard and not force:
         raise OvnmeshError(unheard)
     ts = mesh.find(name)
@@ -129,8 +129,8 @@ def remove_switch(
 
 
 _EXPECTED = (
-    "expected their controllers to run and their gateways to be up (ovnmesh status). A site that "
-    "ovnmesh does not run must be changed by hand; for one that is gone for good: ovnmesh forget AZ"
+    "Expected: their controllers run, and their gateways are up (ovnmesh status). Change a site "
+    "that ovnmesh does not run by hand. If a site is gone for good: ovnmesh forget AZ"
 )
 
 
@@ -138,9 +138,9 @@ def _refuse_last(ts: TransitSwitch, ic: Interconnect) -> None:
     lost = without_other(ts, ic)
     if lost:
         raise OvnmeshError(
-            f"transit switch {ts.name}: no other one is in service at {', '.join(lost)}; expected "
-            "one, or its traffic to other sites ends. See `ovnmesh transit-switch list`, add one "
-            "first, or use --force."
+            f"transit switch {ts.name}: no other one is in service at {', '.join(lost)}, so "
+            "traffic to other sites would end there. Add one first (ovnmesh transit-switch add), "
+            "or use --force. See: ovnmesh transit-switch list"
         )
 
 

@@ -90,6 +90,6 @@ def _change(
     with output.progress(f"gateway {site}") as step:
         done = move(address, step)
     if done is None:
-        output.stderr().print(f"{site}: so already; nothing to do")
+        output.stderr().print(f"{site}: it is so already; nothing to do")
     else:
         output.stderr().print(f"{site}: {done.why}; active: {done.active or 'none'}")

@@ -114,7 +114,7 @@ def remove(
         output.stderr().print(f"there is no transit switch {name}; nothing to do")
         return
     if removal.unheard:
-        output.stderr().print(f"{removal.unheard}; it was removed all the same")
+        output.stderr().print(f"{removal.unheard}. The switch was removed all the same")
     output.stderr().print(
         f"transit switch {name} is removed; if ovnmesh ic-db was told to make it, lower --ts-count"
     )
