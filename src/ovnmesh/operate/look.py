@@ -20,7 +20,7 @@ from ovnmesh.views.site import SiteOverview, overview
 NO_CONTROLLER = Finding(
     Code.CONTROLLER_MISSING,
     "controller",
-    "no ovnmesh controller runs for this site: what is shown may be out of date, and nothing is "
+    "no ovnmesh controller runs for this site. What is shown may be out of date, and nothing is "
     "kept in order. Traffic is not affected. Start `ovnmesh controller`.",
 )
 

@@ -29,16 +29,16 @@ def check_routers(routers: Iterable[NeutronRouter], neutron: Neutron) -> Iterato
             yield Finding(
                 Code.ROUTER_DISABLED,
                 router.title,
-                f"router {router.title} is disabled in Neutron: nothing passes it. Expected admin "
-                f"state up: openstack router set --enable {router.title}",
+                f"router {router.title} is disabled in Neutron, so no traffic passes it. Enable "
+                f"it: openstack router set --enable {router.title}",
                 Severity.WARNING,
             )
         if not neutron.of_router(router):
             yield Finding(
                 Code.ROUTER_WITHOUT_SUBNET,
                 router.title,
-                f"router {router.title} is attached to no subnet: no VM can be reached, and none "
-                "can reach other sites. Attach one: openstack router add subnet "
+                f"router {router.title} is attached to no subnet, so no VM reaches other sites, or "
+                "is reached. Attach one: openstack router add subnet "
                 f"{router.title} SUBNET",
                 Severity.WARNING,
             )

@@ -59,7 +59,7 @@ def check_security(security: Security, mesh: Iterable[Prefix], site_file: str) -
             title,
             f"{len(ports[groups])} ports ({_some(ports[groups])}) of security group {title} let "
             f"nothing in from {_some([str(prefix) for prefix in sorted(closed[groups])])}, which "
-            "other sites advertise; expected a rule of direction ingress. Add the rules: ovnmesh "
+            "other sites advertise. Expected: a rule of direction ingress. Add the rules: ovnmesh "
             f"openstack join {site_file} --allow-from-mesh",
             Severity.WARNING,
         )
