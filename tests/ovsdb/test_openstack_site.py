@@ -361,7 +361,7 @@ def test_gateways_that_the_cloud_allows_are_drained_and_preferred(cloud) -> None
 
         cloud.write(**{"gw-nodes": "enable-chassis-as-gw", "gateway-preempt": True})
         wait_for(
-            lambda: "gateway-preempt" in site.nbctl("list", "NB_Global"), 10, "taken over again"
+            lambda: r"preempt\":true" in site.nbctl("list", "NB_Global"), 10, "taken over again"
         )
         refused = cloud.run("gateway", "prefer", "os1", "az1-n1")
         assert 'gateway-preempt: "true"' in str(refused.exception)

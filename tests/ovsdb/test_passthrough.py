@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.config import parse_config
 from ovnmesh.model.changes import Db
-from ovnmesh.model.desired import SiteRecord
+from ovnmesh.model.desired import Desired
+from ovnmesh.model.site_record import encode_desired
 from servers import wait_for
 
 OVNMESH = [sys.executable, "-m", "ovnmesh"]
@@ -169,8 +171,10 @@ def test_interconnection_is_found_by_the_sites_own_record(site, ic, run) -> None
     unknown = run("icnbctl", "az1", "ts-list", **site)
     assert unknown.returncode == 2
     assert "none named; expected ic_nb and ic_sb in the sites file" in unknown.stderr
-    record = encode(SiteRecord(data, {}, frozenset()))
-    escaped = json.dumps(record)
+    config = parse_config(data, "data")
+    remotes = (config.ic_nb_remotes(), config.ic_sb_remotes())
+    wish = Desired("az1", ("az1-gw",), True, ic_nb=remotes[0], ic_sb=remotes[1])
+    escaped = json.dumps(encode_desired(wish))
     done = run(
         "nbctl",
         "az1",
@@ -184,10 +188,6 @@ def test_interconnection_is_found_by_the_sites_own_record(site, ic, run) -> None
     assert "ts" in run("icnbctl", "az1", "ts-list", **site).stdout
     done = run("icsbctl", "az1", "--bare", "list", "IC_SB_Global", **site)
     assert (done.returncode, bool(done.stdout)) == (0, True), done.stderr
-
-
-def encode(record: SiteRecord) -> str:
-    return json.dumps({"config": dict(record.data), "denied": {}, "local": []})
 
 
 def test_database_that_must_tell_and_does_not_answer(sites_file, run) -> None:

@@ -159,3 +159,9 @@ def test_nobody_is_preferred_where_the_first_takes_over_again(joined) -> None:
     with pytest.raises(ConfigError) as error:
         plan_prefer(joined.seen, "n1", (), GatewayPolicy(preempt=True))
     assert 'gateway-preempt: "true"' in refusal(error)
+
+
+def test_the_word_for_allowed_chassis_is_recorded_not_who_they_are_today() -> None:
+    joined = Joined(ALLOWED)
+    assert joined.site.observed.nb.record == ALLOWED
+    assert len(joined.site.observed.nb.gateway_state.nodes) == 3

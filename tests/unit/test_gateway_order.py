@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
@@ -76,7 +77,7 @@ class Gateways:
 
     def command(self, **changes: object) -> None:
         """What `ovnmesh gateway` does: change the record."""
-        text = encode_gateway_state(replace(self.state, **changes))
+        text = encode_gateway_state(structs.replace(self.state, **changes))
         put = MergeKeys(
             "NB_Global", self.site.nb_global, "external_ids", {keys.GATEWAY_STATE: text}
         )

@@ -160,7 +160,7 @@ def test_auto_route_false_neither_advertises_nor_learns(site: Site) -> None:
 def test_deny_list_is_sorted_minimal_and_keeps_what_stood_there(site: Site) -> None:
     options = rows(site, "NB_Global")[0]["options"]
     options[keys.ROUTE_BLACKLIST] = "192.0.2.0/24"
-    denied = {parse_prefix("10.199.0.0/16"): "x", parse_prefix("10.199.4.0/24"): "y"}
+    denied = {parse_prefix("10.199.0.0/16"): ("x",), parse_prefix("10.199.4.0/24"): ("y",)}
     site.settle(wish(denied=denied))
     assert nb_options(site)[keys.ROUTE_BLACKLIST] == "10.199.0.0/16,169.254.0.0/16,192.0.2.0/24"
     assert keys.ROUTE_DENYLIST not in nb_options(site)

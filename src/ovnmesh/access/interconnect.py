@@ -7,12 +7,9 @@ joined. Connects for that record only. Must not decide.
 import os
 from collections.abc import Callable, Iterable
 
-from ovnmesh import ovn_keys as keys
 from ovnmesh.access.sites import SiteAddress, run_dir
-from ovnmesh.config import InterconnectConfig, recorded_config
 from ovnmesh.errors import OvsdbUnavailable
 from ovnmesh.model.changes import Db
-from ovnmesh.model.desired import decode_record
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.reading import observe_northbound
 from ovnmesh.ovsdb import schema
@@ -81,15 +78,8 @@ def interconnect_of(site: SiteAddress, northbound: Callable[[], Northbound]) -> 
     """The same for somebody who can read the northbound database; it is read only if it must be."""
     if site.ic_nb and site.ic_sb:
         return site.ic_nb, site.ic_sb
-    config = taken_config(northbound())
-    if config is None or not config.ic_db_hosts:
-        return "", ""
-    return config.ic_nb_remotes(), config.ic_sb_remotes()
-
-
-def taken_config(nb: Northbound) -> InterconnectConfig | None:
-    """The configuration that a site's controller has taken; None if it has not joined."""
-    return recorded_config(decode_record(nb.external_ids.get(keys.SITE_RECORD, "")))
+    record = northbound().record
+    return (record.ic_nb, record.ic_sb) if record is not None else ("", "")
 
 
 def unreachable(site: SiteAddress, error: OvsdbUnavailable) -> OvsdbUnavailable:

@@ -16,7 +16,6 @@ from ovnmesh.config.interconnect import (
     parse_config,
 )
 from ovnmesh.config.interconnection import INTERCONNECTION_NAME, parse_interconnection
-from ovnmesh.config.record import recorded_config
 
 __all__ = [
     "CONFIG_NAME",
@@ -34,5 +33,4 @@ __all__ = [
     "parse_config",
     "parse_interconnection",
     "quote",
-    "recorded_config",
 ]

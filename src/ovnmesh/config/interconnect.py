@@ -8,7 +8,7 @@ nothing is an error here.
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ovnmesh import ovn_keys as keys
@@ -28,7 +28,7 @@ from ovnmesh.config.fields import (
 )
 from ovnmesh.config.gateways import GATEWAY_KEYS, policy_data, take_policy
 from ovnmesh.errors import Problem
-from ovnmesh.model.desired import DEFAULT_POLICY, GatewayPolicy
+from ovnmesh.model.desired import DEFAULT_POLICY, GatewayPolicy, tcp_remotes
 
 CONFIG_NAME = "ovn-ic-config"
 """Name of the ConfigMap (Kube-OVN, "Multi-Cluster Networking")."""
@@ -86,11 +86,11 @@ class InterconnectConfig:
 
     def ic_nb_remotes(self) -> str:
         """OVSDB connection methods of IC-NB: ``tcp:192.168.65.3:6645,tcp:[fd00::1]:6645``."""
-        return _remotes(self.ic_db_hosts, self.ic_nb_port)
+        return tcp_remotes(self.ic_db_hosts, self.ic_nb_port)
 
     def ic_sb_remotes(self) -> str:
         """OVSDB connection methods of IC-SB, in the same form."""
-        return _remotes(self.ic_db_hosts, self.ic_sb_port)
+        return tcp_remotes(self.ic_db_hosts, self.ic_sb_port)
 
     def to_data(self) -> dict[str, str]:
         """The ConfigMap data that `parse_config` reads back as an equal value."""
@@ -224,7 +224,3 @@ def _parse_host(entry: str, report: Report) -> Address | None:
         report(quote(entry), "an address that every site can reach")
         return None
     return host
-
-
-def _remotes(hosts: Iterable[Address], port: int) -> str:
-    return ",".join(f"tcp:[{h}]:{port}" if h.version == 6 else f"tcp:{h}:{port}" for h in hosts)

@@ -6,9 +6,10 @@ last good state, kept in the site's own northbound database, stays in force.
 
 from dataclasses import dataclass
 
-from ovnmesh.config import InterconnectConfig, recorded_config
+from ovnmesh.config import InterconnectConfig
 from ovnmesh.errors import Problem
-from ovnmesh.model.desired import Desired, Router, SiteRecord
+from ovnmesh.model.denied import collect_reasons
+from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.prefixes import Prefix, from_address, from_network
 from ovnmesh.providers.base import ProviderState
@@ -36,7 +37,7 @@ class Intent:
 
 
 def decide_intent(
-    state: ProviderState | None, unreadable: str, record: SiteRecord | None, router: str
+    state: ProviderState | None, unreadable: str, record: Desired | None, router: str
 ) -> Intent:
     """Decide from the input as read and from the site's record.
 
@@ -49,61 +50,49 @@ def decide_intent(
     """
     if state is not None and state.config is not None and not state.problems:
         if not state.config.enable_ic:
-            last = recorded_config(record)
-            source = state.config if state.config.ic_db_hosts else last
-            return Intent(None, True, *_remotes(last or source), (), True)
+            remotes = (record.ic_nb, record.ic_sb) if record else _remotes(state.config)
+            return Intent(None, True, *remotes, (), True)
         desired = make_desired(state.config, state, router)
-        return Intent(desired, False, *_remotes(state.config), (), True)
+        return Intent(desired, False, desired.ic_nb, desired.ic_sb, (), True)
     findings = _input_findings(state, unreadable, record is not None)
-    last = recorded_config(record)
-    if record is None or last is None or not last.enable_ic:
+    if record is None:
         return Intent(None, False, "", "", findings, False)
-    desired = Desired(
-        last.az_name,
-        last.gw_nodes,
-        last.auto_route,
-        record.denied,
-        record.local,
-        last.to_data(),
-        last.gateways,
-        record.routers or (Router(router),),
-    )
-    return Intent(desired, False, *_remotes(last), findings, False)
+    return Intent(record, False, record.ic_nb, record.ic_sb, findings, False)
 
 
 def make_desired(config: InterconnectConfig, state: ProviderState, router: str) -> Desired:
     """The wish that a good reading expresses."""
     routers = state.routers or (Router(router),)
     names = {each.name for each in routers}
-    denied: dict[Prefix, str] = {from_network(n): why for n, why in state.denied.items()}
+    denied = [(from_network(network), why) for network, why in state.denied.items()]
     local: set[Prefix] = set()
     for subnet in state.subnets:
         if subnet.vpc not in names:
             continue
         for cidr in subnet.cidrs:
             if subnet.kept_out:
-                denied[from_network(cidr)] = subnet.kept_out
+                denied.append((from_network(cidr), subnet.kept_out))
             else:
                 local.add(from_network(cidr))
     if not config.advertise_nodes:
-        for node in state.nodes:
-            for address in node.addresses:
-                denied[from_address(address)] = f"address of node {node.name}"
+        denied += [
+            (from_address(address), f"address of node {node.name}")
+            for node in state.nodes
+            for address in node.addresses
+        ]
     return Desired(
         config.az_name,
         config.gw_nodes,
         config.auto_route,
-        denied,
+        collect_reasons(denied),
         frozenset(local),
-        config.to_data(),
         config.gateways,
         routers,
+        *_remotes(config),
     )
 
 
-def _remotes(config: InterconnectConfig | None) -> tuple[str, str]:
-    if config is None or not config.ic_db_hosts:
-        return "", ""
+def _remotes(config: InterconnectConfig) -> tuple[str, str]:
     return config.ic_nb_remotes(), config.ic_sb_remotes()
 
 

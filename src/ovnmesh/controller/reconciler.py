@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from ovnmesh import ovn_keys as keys
-from ovnmesh.config import recorded_config
 from ovnmesh.controller.ic_access import IcAccess
 from ovnmesh.controller.intent import Intent, decide_intent
 from ovnmesh.controller.outcome import Outcome, soonest
@@ -24,7 +22,6 @@ from ovnmesh.controller.site_databases import SiteDatabases
 from ovnmesh.errors import OvnmeshError, OvsdbError, ProviderError, ProviderPending, StalePlan
 from ovnmesh.model.backoff import Backoff
 from ovnmesh.model.changes import Db, Plan
-from ovnmesh.model.desired import SiteRecord, decode_record
 from ovnmesh.model.finding import Code, Finding, Severity, with_advice
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.northbound import Northbound
@@ -180,15 +177,14 @@ class Reconciler:
             finding = Finding(Code.SITE_UNREACHABLE, "NB, SB", f"{lost}; traffic is not affected")
             return Outcome(SiteState.DISCONNECTED, (finding,))
         nb = self._site.northbound()
-        record = decode_record(nb.external_ids.get(keys.SITE_RECORD, ""))
-        intent = decide_intent(self._input, self._input_error, record, self._settings.router)
+        intent = decide_intent(self._input, self._input_error, nb.record, self._settings.router)
         intent = replace(intent, findings=with_advice(intent.findings, self._provider.advice))
         if intent.desired is None and not (intent.leave and joined(nb)):
             return self._rest(nb, intent)
         self._ic.open(intent)
         self._ic.follow_leaders()
         if not self._site.nb.has_lock:
-            return self._stand_by(nb, intent, record)
+            return self._stand_by(nb, intent)
         return self._act(nb, intent)
 
     def _read_input(self) -> None:
@@ -215,11 +211,10 @@ class Reconciler:
             record=nb if self._site.nb.has_lock else None,
         )
 
-    def _stand_by(self, nb: Northbound, intent: Intent, record: SiteRecord | None) -> Outcome:
+    def _stand_by(self, nb: Northbound, intent: Intent) -> Outcome:
         """Another controller acts; keep an ovn-ic at hand, which waits for its own lock."""
         again_s = None
-        config = recorded_config(record)
-        if intent.leave or config is None or nb.name != config.az_name:
+        if intent.leave or nb.record is None or nb.name != nb.record.az_name:
             self._ovn_ic.stop()
         elif self._ic.live and not self._ic.read().transit_switches:
             self._ovn_ic.stop()  # it would delete the site's switches (see `plan.site`)

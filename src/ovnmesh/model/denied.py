@@ -2,16 +2,15 @@
 
 The record is in the site's own northbound database, so that commands show the controller's reasons
 and need not guess. It has what the planner found; reasons that came with the wish are in the site
-record already (`model.desired`) and are not written twice. Written by `plan.site`, read by
+record already (`model.site_record`) and are not written twice. Written by `plan.site`, read by
 `views.site`. Must not decide what is denied: `plan.deny` does.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.desired import decode_record
 from ovnmesh.model.prefixes import Prefix, parse_prefix, try_parse_prefix
+from ovnmesh.model.records import Codec
 
 #: Denied prefixes, each with every reason, in alphabetical order.
 Reasons = Mapping[Prefix, tuple[str, ...]]
@@ -25,42 +24,52 @@ def collect_reasons(pairs: Iterable[tuple[Prefix, str]]) -> Reasons:
     return {prefix: tuple(sorted(found[prefix])) for prefix in sorted(found)}
 
 
-def encode_denied(reasons: Reasons, wished: Mapping[Prefix, str]) -> str:
-    """The record as compact, stable JSON: the prefixes by reason, because many may share one.
+def pairs_of(reasons: Reasons) -> Iterator[tuple[Prefix, str]]:
+    """Each prefix with each of its reasons; `collect_reasons` puts them together again."""
+    for prefix, whys in reasons.items():
+        for why in whys:
+            yield prefix, why
+
+
+def texts_by_reason(pairs: Iterable[tuple[Prefix, str]]) -> dict[str, list[str]]:
+    """The prefixes by reason, as records have them, because many may share one."""
+    texts: dict[str, list[str]] = {}
+    for prefix, why in sorted(pairs):
+        texts.setdefault(why, []).append(str(prefix))
+    return texts
+
+
+def pairs_by_reason(texts: Mapping[str, Iterable[str]]) -> tuple[tuple[Prefix, str], ...]:
+    """Read what `texts_by_reason` made.
+
+    Raises:
+        ValueError: a text is no prefix.
+    """
+    return tuple((parse_prefix(text), why) for why, found in texts.items() for text in found)
+
+
+_CODEC = Codec(dict[str, list[str]])
+
+
+def encode_denied(reasons: Reasons, wished: Reasons) -> str:
+    """The record as compact, stable JSON.
 
     Args:
         reasons: all denied prefixes.
         wished: those of the wish, which the site record tells.
     """
-    record: dict[str, list[str]] = {}
-    for prefix in sorted(reasons):
-        for why in reasons[prefix]:
-            if wished.get(prefix) != why:
-                record.setdefault(why, []).append(str(prefix))
-    return json.dumps(record, separators=(",", ":"), sort_keys=True)
+    found = (
+        (prefix, why) for prefix, why in pairs_of(reasons) if why not in wished.get(prefix, ())
+    )
+    return _CODEC.encode(texts_by_reason(found))
 
 
 def decode_denied(raw: str) -> tuple[tuple[Prefix, str], ...]:
     """Read what `encode_denied` wrote; nothing if the record is missing or not ours."""
     try:
-        return tuple(
-            (parse_prefix(str(text)), why)
-            for why, prefixes in json.loads(raw).items()
-            for text in prefixes
-        )
-    except (ValueError, TypeError, AttributeError):
+        return pairs_by_reason(_CODEC.decode(raw) or {})
+    except ValueError:
         return ()
-
-
-def recorded_reasons(external_ids: Mapping[str, str]) -> Reasons:
-    """All reasons that the records of a site tell.
-
-    Args:
-        external_ids: of the site's NB_Global.
-    """
-    site = decode_record(external_ids.get(keys.SITE_RECORD, ""))
-    wished = site.denied.items() if site is not None else ()
-    return collect_reasons((*wished, *decode_denied(external_ids.get(keys.DENIED, ""))))
 
 
 def deny_list(options: Mapping[str, str]) -> tuple[Prefix, ...]:

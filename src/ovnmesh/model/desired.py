@@ -1,16 +1,17 @@
 """What a site should be: configuration and cluster facts, reduced to what the planner needs.
 
-Built by the controller from a provider's reading; kept, as JSON, in the site's own northbound
-database, so that a controller that starts while the input is unreadable carries on with the last
-good state. Must not know where the input came from.
+Built by the controller from a provider's reading; kept in the site's own northbound database
+(`model.site_record`), so that a controller that starts while the input is unreadable carries on
+with the last good state. Must not know where the input came from.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.prefixes import Prefix, parse_prefix
+from ovnmesh.model.addresses import Address
+from ovnmesh.model.denied import Reasons
+from ovnmesh.model.prefixes import Prefix
 
 #: BFD timers with which a gateway's death is noticed after 0.3 s; shorter ones flap where gateways
 #: share busy processors (measured: docs/benchmarks.md).
@@ -77,63 +78,30 @@ class Desired:
         az_name: availability zone name.
         gw_nodes: gateway nodes, most preferred first.
         auto_route: advertise and learn routes.
-        denied: prefixes never to be advertised or learned, each with the reason.
+        denied: prefixes never to be advertised or learned, each with the reasons.
         local: prefixes of the cluster's own subnets, whether or not OVN has them yet.
-        data: the ``ovn-ic-config`` data this came from, for the record.
         gateways: how gateways serve.
         routers: logical routers to connect.
+        ic_nb: OVSDB connection methods of the interconnection northbound database.
+        ic_sb: those of the interconnection southbound database.
     """
 
     az_name: str
     gw_nodes: tuple[str, ...]
     auto_route: bool
-    denied: Mapping[Prefix, str] = field(default_factory=dict)
+    denied: Reasons = field(default_factory=dict)
     local: frozenset[Prefix] = frozenset()
-    data: Mapping[str, str] = field(default_factory=dict)
     gateways: GatewayPolicy = DEFAULT_POLICY
     routers: tuple[Router, ...] = (CLUSTER_ROUTER,)
+    ic_nb: str = ""
+    ic_sb: str = ""
 
 
-def encode_desired(desired: Desired) -> str:
-    """The record of a wish as compact, stable JSON."""
-    record: dict[str, object] = {
-        "config": dict(sorted(desired.data.items())),
-        "denied": {str(prefix): why for prefix, why in sorted(desired.denied.items())},
-        "local": [str(prefix) for prefix in sorted(desired.local)],
-    }
-    if any(router.label for router in desired.routers):
-        record["routers"] = [
-            [router.name, router.label, *router.transit_switches] for router in desired.routers
-        ]
-    return json.dumps(record, separators=(",", ":"), sort_keys=True)
+def tcp_remotes(hosts: Iterable[Address], port: int) -> str:
+    """OVSDB connection methods: ``tcp:192.168.65.3:6645,tcp:[fd00::1]:6645``.
 
-
-@dataclass(frozen=True, slots=True)
-class SiteRecord:
-    """The last good state as read back from the database.
-
-    Attributes:
-        routers: empty for the one that the command line names.
+    Args:
+        hosts: addresses of the servers.
+        port: the TCP port of all of them.
     """
-
-    data: Mapping[str, str]
-    denied: Mapping[Prefix, str]
-    local: frozenset[Prefix]
-    routers: tuple[Router, ...] = ()
-
-
-def decode_record(raw: str) -> SiteRecord | None:
-    """Read what `encode_desired` wrote; None if it is missing or not ours."""
-    try:
-        found = json.loads(raw)
-        return SiteRecord(
-            {str(k): str(v) for k, v in found["config"].items()},
-            {parse_prefix(k): str(v) for k, v in found["denied"].items()},
-            frozenset(parse_prefix(p) for p in found["local"]),
-            tuple(
-                Router(str(name), str(label), tuple(map(str, switches)))
-                for name, label, *switches in found.get("routers", ())
-            ),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+    return ",".join(f"tcp:[{h}]:{port}" if h.version == 6 else f"tcp:{h}:{port}" for h in hosts)

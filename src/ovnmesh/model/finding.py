@@ -111,15 +111,6 @@ class Finding:
         }
 
 
-def finding_from_json(data: dict[str, str]) -> Finding:
-    """What `Finding.to_json` wrote.
-
-    Raises:
-        KeyError, ValueError: not a finding.
-    """
-    return Finding(data["code"], data["subject"], data["message"], Severity(data["severity"]))
-
-
 def with_advice(findings: Iterable[Finding], advice: Mapping[str, str]) -> tuple[Finding, ...]:
     """The findings, each with what to do about it in the words of the site's cloud.
 

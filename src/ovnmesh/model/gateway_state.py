@@ -5,13 +5,14 @@ gateway returns, whichever controller acts. Written by `plan.decide.gateway_orde
 and by `ovnmesh gateway`. Pure.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
+
+from ovnmesh.model.records import Codec
 
 
-@dataclass(frozen=True, slots=True)
-class GatewayState:
+class GatewayState(msgspec.Struct, frozen=True, rename="kebab"):
     """The record.
 
     Attributes:
@@ -25,36 +26,19 @@ class GatewayState:
 
     nodes: tuple[str, ...] = ()
     active_active: bool = False
-    leaders: Mapping[str, str] = field(default_factory=dict)
-    active: Mapping[str, str] = field(default_factory=dict)
+    leaders: Mapping[str, str] = msgspec.field(default_factory=dict)
+    active: Mapping[str, str] = msgspec.field(default_factory=dict)
     drained: frozenset[str] = frozenset()
+
+
+_CODEC = Codec(GatewayState)
 
 
 def encode_gateway_state(state: GatewayState) -> str:
     """The record as compact, stable JSON."""
-    return json.dumps(
-        {
-            "active": dict(state.active),
-            "active-active": state.active_active,
-            "drained": sorted(state.drained),
-            "leaders": dict(state.leaders),
-            "nodes": list(state.nodes),
-        },
-        separators=(",", ":"),
-        sort_keys=True,
-    )
+    return _CODEC.encode(state)
 
 
 def decode_gateway_state(raw: str) -> GatewayState:
     """Read what `encode_gateway_state` wrote; an empty state if it is missing or not ours."""
-    try:
-        found = json.loads(raw)
-        return GatewayState(
-            tuple(str(node) for node in found["nodes"]),
-            bool(found["active-active"]),
-            {str(ts): str(node) for ts, node in found["leaders"].items()},
-            {str(ts): str(chassis) for ts, chassis in found["active"].items()},
-            frozenset(str(node) for node in found["drained"]),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return GatewayState()
+    return _CODEC.decode(raw) or GatewayState()

@@ -11,7 +11,8 @@ from functools import cached_property
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.addresses import Address, Endpoint, Interface
 from ovnmesh.model.capabilities import Capabilities, parse_capabilities
-from ovnmesh.model.desired import Router
+from ovnmesh.model.denied import Reasons, collect_reasons, decode_denied, pairs_of
+from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.gateway_state import GatewayState, decode_gateway_state
 from ovnmesh.model.prefixes import Prefix, from_network
 
@@ -193,6 +194,15 @@ class Northbound:
     nats: tuple[Nat, ...] = ()
     load_balanced: frozenset[str] = frozenset()
     """UUIDs of the routers that have load balancers themselves, as opposed to their switches."""
+
+    record: Desired | None = None
+    """The last good wish; None if the site has not joined."""
+
+    @property
+    def denied_reasons(self) -> Reasons:
+        """All reasons for which prefixes are denied, as far as records tell them."""
+        wished = pairs_of(self.record.denied) if self.record is not None else ()
+        return collect_reasons((*wished, *decode_denied(self.external_ids.get(keys.DENIED, ""))))
 
     @property
     def learned_routes(self) -> tuple[StaticRoute, ...]:

@@ -4,13 +4,15 @@ Written by `agent`, as JSON, to the site's southbound database; read by planners
 Values are rounded, and kept while they hardly change, so that a quiet mesh writes nothing.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Path:
+from ovnmesh.model.records import Codec
+
+
+class Path(msgspec.Struct, frozen=True, array_like=True):
     """The path from one chassis to another.
 
     Attributes:
@@ -37,25 +39,14 @@ class ChassisReport:
     tunnel_mtu_bytes: int | None = None
 
 
+_CODEC = Codec(dict[str, Path])
+
+
 def encode_paths(paths: Mapping[str, Path]) -> str:
-    """Paths as compact, stable JSON."""
-    return json.dumps(
-        {name: [path.up, path.rtt_ms, path.loss] for name, path in sorted(paths.items())},
-        separators=(",", ":"),
-    )
+    """Paths as compact, stable JSON: a list of three for each."""
+    return _CODEC.encode(dict(paths))
 
 
 def decode_paths(raw: str) -> Mapping[str, Path]:
     """Read what `encode_paths` wrote; nothing if it is missing or not ours."""
-    try:
-        return {str(name): _path(*fields) for name, fields in json.loads(raw).items()}
-    except (ValueError, TypeError, AttributeError):
-        return {}
-
-
-def _path(up: object, rtt_ms: object, loss: object) -> Path:
-    return Path(up if isinstance(up, bool) else None, _number(rtt_ms), _number(loss))
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    return _CODEC.decode(raw) or {}

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.addresses import decode_endpoint, try_parse_address, try_parse_interface
-from ovnmesh.model.desired import Router, decode_record
+from ovnmesh.model.desired import Router
 from ovnmesh.model.interconnect import IcGateway, IcPort, IcRoute, Interconnect, TransitSwitch
 from ovnmesh.model.northbound import (
     BfdGroup,
@@ -26,6 +26,7 @@ from ovnmesh.model.northbound import (
 from ovnmesh.model.paths import ChassisReport, decode_paths
 from ovnmesh.model.prefixes import try_parse_prefix
 from ovnmesh.model.rows import Row, Snapshot, Table, mapping, number, strings, text
+from ovnmesh.model.site_record import decode_desired
 from ovnmesh.model.southbound import Chassis, Southbound
 
 
@@ -40,7 +41,7 @@ def observe_northbound(
         wanted: routers that are asked for by now; those of the record are read as well.
     """
     global_uuid, global_row = _first(snapshot.get("NB_Global", {}))
-    record = decode_record(mapping(global_row, "external_ids").get(keys.SITE_RECORD, ""))
+    record = decode_desired(mapping(global_row, "external_ids").get(keys.SITE_RECORD, ""), router)
     recorded = record.routers if record is not None else ()
     wishes = {wish.name: wish for wish in (*recorded, *wanted)} or {router: Router(router)}
     rows = snapshot.get("Logical_Router", {})
@@ -100,6 +101,7 @@ def observe_northbound(
         load_balanced=frozenset(
             uuid for uuid, row in present.items() if strings(row, "load_balancer")
         ),
+        record=record,
         static_routes=tuple(
             _static_route(uuid, row)
             for uuid, row in snapshot.get("Logical_Router_Static_Route", {}).items()

@@ -1,27 +1,29 @@
-"""The status record: a site's state and findings, kept as JSON in its own northbound database.
+"""The status record: a site's state and findings, kept in its own northbound database.
 
 Written by `plan.rows.status`, read by `views.site` from anywhere the database is reached.
 """
 
-import json
+import msgspec
 
-from ovnmesh.model.finding import Finding, finding_from_json
+from ovnmesh.model.finding import Finding
+from ovnmesh.model.records import Codec
 from ovnmesh.model.report import SiteState
 
 
+class _Record(msgspec.Struct, frozen=True):
+    state: SiteState
+    findings: tuple[Finding, ...]
+
+
+_CODEC = Codec(_Record)
+
+
 def encode_status(state: SiteState, findings: tuple[Finding, ...]) -> str:
-    """The record as compact, stable JSON, so that an unchanged status writes nothing."""
-    return json.dumps(
-        {"state": str(state), "findings": [finding.to_json() for finding in sorted(findings)]},
-        separators=(",", ":"),
-        sort_keys=True,
-    )
+    """The record; the findings in one order, so that an unchanged status writes nothing."""
+    return _CODEC.encode(_Record(state, tuple(sorted(findings))))
 
 
 def decode_status(raw: str) -> tuple[SiteState, tuple[Finding, ...]] | None:
     """State and findings that `encode_status` wrote; None if they are missing or not ours."""
-    try:
-        found = json.loads(raw)
-        return SiteState(found["state"]), tuple(finding_from_json(f) for f in found["findings"])
-    except (ValueError, KeyError, TypeError):
-        return None
+    record = _CODEC.decode(raw)
+    return (record.state, record.findings) if record is not None else None

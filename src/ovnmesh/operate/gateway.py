@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ovnmesh.access.interconnect import taken_config
 from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress
 from ovnmesh.errors import OvnmeshError, StalePlan
@@ -96,8 +95,8 @@ def prefer(
     """
 
     def plan(observed: Observed) -> Batch | None:
-        config = taken_config(observed.nb)
-        policy = config.gateways if config is not None else DEFAULT_POLICY
+        record = observed.nb.record
+        policy = record.gateways if record is not None else DEFAULT_POLICY
         return plan_prefer(observed, node, switches, policy)
 
     def moved(observed: Observed) -> bool:

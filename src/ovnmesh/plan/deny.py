@@ -8,7 +8,7 @@ prefix, also for one inside another. Must not know why a source denies a prefix.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ovnmesh.model.denied import Reasons, collect_reasons
+from ovnmesh.model.denied import Reasons, collect_reasons, pairs_of
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, minimal
@@ -40,7 +40,8 @@ def decide_denied(desired: Desired, observed: Observed, *found: Mapping[Prefix, 
         found: what other rules deny, each prefix with the reason.
     """
     original = dict.fromkeys(original_deny_list(observed.nb), ORIGINAL_REASON)
-    pairs = [pair for source in (desired.denied, *found, original) for pair in source.items()]
+    pairs = [*pairs_of(desired.denied)]
+    pairs += [pair for source in (*found, original) for pair in source.items()]
     # OVN itself never advertises link-local prefixes; where naming one would block all of IPv6,
     # leave it to OVN.
     breaks = observed.nb.capabilities.denylist_breaks_ipv6

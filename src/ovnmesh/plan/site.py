@@ -13,12 +13,13 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.model.addresses import Endpoint
 from ovnmesh.model.changes import Batch, Db, MergeKeys, Operation, Plan
 from ovnmesh.model.denied import encode_denied
-from ovnmesh.model.desired import Desired, GatewayPolicy, encode_desired
+from ovnmesh.model.desired import Desired, GatewayPolicy
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.gateway_state import encode_gateway_state
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.pending import Ages
 from ovnmesh.model.prefixes import LINK_LOCAL, Prefix
+from ovnmesh.model.site_record import encode_desired
 from ovnmesh.plan.decide.addressing import choose_endpoint, taken_by_others
 from ovnmesh.plan.decide.conflicts import Conflicts, resolve_conflicts
 from ovnmesh.plan.decide.external import decide_external
@@ -59,7 +60,7 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
         # ovn-ic that finds no transit switches would delete the site's: it must not run then.
         safe = bool(nb.tagged_ports) and blocker.code != Code.IC_EMPTY
         return Plan(findings=(blocker,), run_ovn_ic=safe, refused=True)
-    desired = resolve_gateways(desired, observed.sb)
+    wish, desired = desired, resolve_gateways(desired, observed.sb)
     attachments = decide_attachments(desired, observed)
     stages = decide_stages(observed, attachments.routers, ages)
     endpoints, address_findings = _endpoints(desired, observed, attachments, stages)
@@ -92,7 +93,7 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
         Batch(
             Db.NB,
             (
-                *_plan_global(desired, observed, denied, gateways),
+                *_plan_global(wish, observed, denied, gateways),
                 *_plan_transit(desired, observed, endpoints, gateways, (attachments, stages)),
                 *plan_surplus(attachments.by_switch, observed),
                 *plan_bfd(gateways.candidates, observed),

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.addresses import Address
-from ovnmesh.model.denied import Reasons, deny_list, recorded_reasons
+from ovnmesh.model.denied import Reasons, deny_list
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.northbound import Northbound
@@ -234,7 +234,7 @@ class _Denials:
 
 
 def _read_denials(nb: Northbound) -> _Denials:
-    reasons, listed = recorded_reasons(nb.external_ids), frozenset(deny_list(nb.options))
+    reasons, listed = nb.denied_reasons, frozenset(deny_list(nb.options))
     lengths = {prefix.length for prefix in (*reasons, *listed)}
     auto_route = nb.options.get(keys.ROUTE_LEARN) == "true"
     return _Denials(auto_route, reasons, listed, tuple(sorted(lengths, reverse=True)))

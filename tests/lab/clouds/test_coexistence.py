@@ -203,7 +203,8 @@ def test_a_deleted_router_leaves_nothing_and_its_successor_joins(cloud: Cloud) -
 def test_the_record_of_the_site_names_its_router(cloud: Cloud) -> None:
     raw = cloud.nbctl("os1", "get", "NB_Global", ".", "external_ids:ovnmesh-site")
     record = json.loads(json.loads(raw))
-    assert record["routers"] == [[f"neutron-{cloud.router0().id}", "router0"]]
+    (router,) = record["routers"]
+    assert (router["name"], router["label"]) == (f"neutron-{cloud.router0().id}", "router0")
     assert record["local"] == ["192.168.1.0/24"]
 
 

@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ovnmesh import ovn_keys as keys
 from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import LeaveAnyway, OutputForm
 from ovnmesh.cli.output import Output
-from ovnmesh.config import recorded_config
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
-from ovnmesh.model.desired import decode_record
 from ovnmesh.model.report import SiteState
 from ovnmesh.operate.config_files import replace_file, set_enabled
 from ovnmesh.operate.leave import Left, leave_databases
@@ -220,16 +217,13 @@ def _await_joined(
     if not session.has_controller():
         raise OvnmeshError(f"{file} is ready, but no controller runs for this site; {START}")
     deadline = time.monotonic() + timeout_s
-    routers = joining.desired().routers
+    wish = joining.desired()
     while True:
-        observed = session.observe(routers)
+        observed = session.observe(wish.routers)
         seen = overview(observed)
-        record = decode_record(observed.nb.external_ids.get(keys.SITE_RECORD, ""))
-        taken = (
-            record is not None
-            and record.routers == routers
-            and recorded_config(record) == joining.config
-        )
+        record = observed.nb.record
+        # What is denied, and which subnets there are, may have changed since.
+        taken = record is not None and wish == replace(record, denied=wish.denied, local=wish.local)
         if taken and seen.state is SiteState.JOINED:
             return
         step(f"waiting for the controller ({seen.state if taken else 'reading the file'})")

@@ -5,7 +5,8 @@ by compare-and-swap; the controller does the rest. Must not touch priorities.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import ConfigError, Problem

@@ -4,8 +4,9 @@ Called by `plan.site` and `plan.leave`. Keys are merged, never replaced as a col
 Kube-OVN keep their own there. Must not touch ports.
 """
 
-import json
 from collections.abc import Iterable, Mapping
+
+import msgspec
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.capabilities import Capabilities
@@ -14,12 +15,23 @@ from ovnmesh.model.denied import deny_list
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.prefixes import Prefix
+from ovnmesh.model.records import Codec
 
 #: Options of NB_Global that a join overwrites and a leave puts back.
 SITE_OPTIONS = (
     *(keys.ROUTE_ADV, keys.ROUTE_LEARN, keys.ROUTE_BLACKLIST, keys.ROUTE_DENYLIST),
     *(keys.BFD_MIN_RX, keys.BFD_MIN_TX, keys.BFD_MULT),
 )
+
+
+class _Before(msgspec.Struct, frozen=True):
+    """What stood in NB_Global before the join."""
+
+    name: str = ""
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+_RESTORE = Codec(_Before)
 
 
 def deny_keys(capabilities: Capabilities) -> tuple[str, ...]:
@@ -82,28 +94,23 @@ def plan_global(
 
 def original_deny_list(nb: Northbound) -> tuple[Prefix, ...]:
     """The deny list that stood in the database before we joined."""
-    return deny_list(_remembered(nb)[1] if keys.RESTORE in nb.external_ids else nb.options)
+    return deny_list(_remembered(nb).options if keys.RESTORE in nb.external_ids else nb.options)
 
 
 def _remember(nb: Northbound, adopted: bool) -> str:
-    name = "" if adopted else nb.name
-    options = {} if adopted else {k: nb.options[k] for k in SITE_OPTIONS if k in nb.options}
-    return json.dumps({"name": name, "options": options}, sort_keys=True, separators=(",", ":"))
+    options = {k: nb.options[k] for k in SITE_OPTIONS if k in nb.options}
+    return _RESTORE.encode(_Before() if adopted else _Before(nb.name, options))
 
 
-def _remembered(nb: Northbound) -> tuple[str, dict[str, str]]:
-    try:
-        found = json.loads(nb.external_ids[keys.RESTORE])
-        return str(found["name"]), {str(k): str(v) for k, v in found["options"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "", {}
+def _remembered(nb: Northbound) -> _Before:
+    return _RESTORE.decode(nb.external_ids.get(keys.RESTORE, "")) or _Before()
 
 
 def plan_restore(nb: Northbound) -> tuple[Operation, ...]:
     """Put name and options back as they stood before the join."""
-    name, options = _remembered(nb)
-    gone = frozenset(key for key in SITE_OPTIONS if key not in options)
-    operations = list(merge("NB_Global", nb.global_uuid, "options", nb.options, options, gone))
-    if nb.name != name:
-        operations.append(Update("NB_Global", nb.global_uuid, {"name": name}))
+    old = _remembered(nb)
+    gone = frozenset(key for key in SITE_OPTIONS if key not in old.options)
+    operations = list(merge("NB_Global", nb.global_uuid, "options", nb.options, old.options, gone))
+    if nb.name != old.name:
+        operations.append(Update("NB_Global", nb.global_uuid, {"name": old.name}))
     return tuple(operations)
