@@ -5,6 +5,7 @@ path that drops packets without a word. Nothing is remembered: healing starts wh
 restores what is cut, so it can be done twice, or without a fault before.
 """
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -303,7 +304,19 @@ def _kill(where: str, daemon: str) -> None:
     for pid in pids:
         send_signal(pid, signal.SIGKILL, lambda pid: bool(netns.processes([where], [pid])))
     wait_until(
-        lambda: not any(command_line(pid) for pid in pids),
+        lambda: all(_has_let_go(pid) for pid in pids),
         f"namespace {where}: {daemon} has ended",
         timeout_s=_GONE_TIMEOUT_S,
     )
+
+
+def _has_let_go(pid: int) -> bool:
+    """Whether a killed process holds nothing any more: its last thread closes what it listened to.
+
+    The process may still be there, as a zombie without a command line (proc(5)).
+    """
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except FileNotFoundError:
+        return True
+    return len(threads) <= 1 and not command_line(pid)
