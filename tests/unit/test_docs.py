@@ -274,3 +274,22 @@ def test_decisions_have_their_three_parts() -> None:
         text = read(page)
         assert text.startswith(f"# {page.name[:4]}: "), page.name
         assert HEADING.findall(text)[1:4] == ["Context", "Decision", "Consequence"], page.name
+
+
+#: Records that stay as they were written, and a page that is partly generated.
+LONG = ("docs/adr/", "docs/benchmarks.md", "docs/architecture.md", "CHANGELOG.md")
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """Prose of a page: paragraphs and items of lists, without code and tables."""
+    for block in re.split(r"\n\s*\n", text):
+        for item in re.split(r"\n(?=\s*(?:[-*]|\d+\.) )", block):
+            yield "\n".join(
+                line for line in item.splitlines() if not line.startswith(("|", "    "))
+            )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paragraphs_are_short(page: Path) -> None:
+    if not str(page.relative_to(ROOT)).startswith(LONG):
+        assert [each[:60] for each in paragraphs(read(page)) if len(each) > 600] == []
