@@ -169,8 +169,8 @@ def test_routers_that_are_missing_ambiguous_or_named_twice(cloud):
     assert said == [
         f'{place} "twin", a name of 2 routers ({twins[0]}, {twins[1]}); '
         "expected the id of the one that is meant",
-        f'{place} "{name}x", which is no router of cloud "mycloud"; expected did you mean '
-        f'"{name}"?, that this user may see (`openstack router list`)',
+        f'{place} "{name}x", which is no router of cloud "mycloud"; expected a router '
+        f'that this user may see (`openstack router list`): did you mean "{name}"?',
         f'{place} "{cloud.router.id}", the same router as "{name}"; expected each router only once',
     ]
 

@@ -94,7 +94,8 @@ def test_every_mistake_at_once_in_the_files_order():
         'os1.yaml:1, az-name: found "prod east" (a space at position 5); '
         'expected letters, digits, "-", "_", "."',
         'os1.yaml:5, gw-nodes: found "net1" twice; expected each only once',
-        'os1.yaml:6, ic-nb-prot: found an unknown key; expected did you mean "ic-nb-port"?',
+        "os1.yaml:6, ic-nb-prot: found an unknown key; expected a known one: did you mean "
+        '"ic-nb-port"?',
         'os1.yaml:7, auto-route: found "maybe"; expected "true" or "false", in small letters',
         "os1.yaml:8, bfd-mult: found a list; expected a number of packets",
     ]

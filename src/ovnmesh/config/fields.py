@@ -73,7 +73,8 @@ class Fields:
         names = list(known)
         for key in self.unknown_keys(names):
             hint = did_you_mean(key, names) if isinstance(key, str) else ""
-            self.add(key, f"an unknown {what}", hint or f"one of {', '.join(names)}")
+            expected = f"a known one: {hint}" if hint else f"one of {', '.join(names)}"
+            self.add(key, f"an unknown {what}", expected)
 
     def unknown_keys(self, known: Iterable[str]) -> list[object]:
         """The keys that are not among those known."""

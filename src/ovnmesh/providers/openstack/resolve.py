@@ -101,8 +101,10 @@ def _existing(name: str, neutron: Neutron) -> str:
     names = sorted({*neutron.other_routers, *(router.title for router in neutron.routers)})
     some = ", ".join(quote(each) for each in names[:_SHOWN])
     some += ", ..." if len(names) > _SHOWN else ""
-    known = did_you_mean(name, names) or (f"one of {some}" if names else "a router; there is none")
-    return f"{known}, that this user may see (`openstack router list`)"
+    visible = "a router that this user may see (`openstack router list`)"
+    if not names:
+        return f"{visible}; there is none"
+    return f"{visible}: {did_you_mean(name, names) or f'one of {some}'}"
 
 
 def _invisible(
