@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_docs import check_call
 
-from ovnmesh.cli.mesh.openstack import START
+from ovnmesh.operate.openstack.join import START
 from ovnmesh.providers.openstack.site_spec import SITE_FILE
 
 ROOT = Path(__file__).parents[2]

@@ -64,3 +64,13 @@ def replace_file(path: Path, text: str) -> None:
         raise ConfigError(
             [Problem(str(path), f"{error.strerror}", "a file that can be written")]
         ) from error
+
+
+def replace_if_new(path: Path, text: str) -> None:
+    """Write a file unless it says that already.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        replace_file(path, text)

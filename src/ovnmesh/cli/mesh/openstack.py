@@ -1,32 +1,17 @@
-"""`ovnmesh openstack`: the documents' eight steps as one command, and the way back.
+"""`ovnmesh openstack`: the documents' eight steps as one command, and the way back."""
 
-Called by `cli.main`. What is to be done comes from `providers.openstack`, `plan.site` and
-`providers.openstack.security_rules`; the running controller does what concerns OVN, this does the
-rest.
-"""
-
-import time
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ovnmesh.access.session import Session
-from ovnmesh.access.sites import SiteAddress
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import LeaveAnyway, OutputForm
 from ovnmesh.cli.output import Output
-from ovnmesh.errors import ConfigError, OvnmeshError, Problem
-from ovnmesh.model.report import SiteState
-from ovnmesh.operate.config_files import replace_file, set_enabled
-from ovnmesh.operate.leave import Left, leave_databases
 from ovnmesh.providers.openstack.site_spec import SITE_FILE
-from ovnmesh.views.site import overview
 
 if TYPE_CHECKING:
-    from ovnmesh.operate.openstack import Changes, Joining
+    from ovnmesh.operate.openstack.changes import Changes
 
 app = typer.Typer(
     add_completion=False,
@@ -45,11 +30,6 @@ DryRun = Annotated[
 ]
 DEFAULT_NB = "unix:/var/run/ovn/ovnnb_db.sock"
 DEFAULT_SB = "unix:/var/run/ovn/ovnsb_db.sock"
-#: Seconds between two looks at the site.
-POLL_S = 0.2
-START = (
-    "start one on the host of Neutron's OVN databases: systemctl enable --now ovnmesh-controller"
-)
 
 
 @app.command(
@@ -108,7 +88,8 @@ def join(
 
     The exit status is 1 if the site has not joined.
     """
-    from ovnmesh.operate.openstack import Joining, apply_changes
+    from ovnmesh.operate.openstack.join import JoinWish, site_file_text
+    from ovnmesh.operate.openstack.join import join as join_site
 
     flags = {
         "cloud": cloud,
@@ -117,23 +98,13 @@ def join(
         "ic-db-host": ic_db_host,
         "gw-nodes": gateway,
     }
-    joining = Joining(file, _content(file, {k: v for k, v in flags.items() if v}))
+    text = site_file_text(file, {key: value for key, value in flags.items() if value})
+    wish = JoinWish(nb, sb, create_router, allow_from_mesh, dry_run, timeout)
     with output.progress("join") as step:
-        try:
-            joining.ask(create_router, step)
-            with Session(joining.address(nb, sb)) as session:
-                changes = joining.plan(session, allow_from_mesh, dry_run, step)
-                if not dry_run:
-                    apply_changes(joining.api, changes, step)
-                    if create_router:
-                        joining.ask(False, step)
-                    replace_if_new(file, joining.text)
-                    _await_joined(session, joining, file, timeout, step)
-        finally:
-            joining.close()
-    _show(changes, form, dry_run)
+        joined = join_site(file, text, wish, step)
+    _show(joined.changes, form, dry_run)
     if not dry_run:
-        output.stderr().print(f"{joining.az_name} has joined; see: ovnmesh status")
+        output.stderr().print(f"{joined.az_name} has joined; see: ovnmesh status")
 
 
 @app.command(epilog="Example: ovnmesh openstack leave /etc/ovnmesh/openstack.yaml")
@@ -151,88 +122,16 @@ def leave(
     the command leaves by itself. Then it removes the security-group rules and the routers that join
     has made. A router with anything attached to it stays.
     """
-    from ovnmesh.operate.openstack import Leaving, apply_changes
+    from ovnmesh.operate.openstack.leave import LeaveWish
+    from ovnmesh.operate.openstack.leave import leave as leave_site
 
-    leaving = Leaving(file)
-    left, kept = Left(leaving.az_name, True), list[str]()
     with output.progress("leave") as step:
-        address = SiteAddress(leaving.az_name, nb, sb, openstack=file)
-        try:
-            with Session(address) as session:
-                changes = leaving.plan(session, dry_run)
-            if not dry_run:
-                replace_if_new(file, leaving.text)
-                left = leave_databases(address, force, step)
-            # Neutron comes last: that it does not answer must not keep a site in the mesh.
-            changes = replace(changes, api=leaving.ask(step))
-            if not dry_run:
-                kept = apply_changes(leaving.api, changes, step)
-        finally:
-            leaving.close()
-    _show(changes, form, dry_run)
-    for said in kept:
+        done = leave_site(file, LeaveWish(nb, sb, force, dry_run), step)
+    _show(done.changes, form, dry_run)
+    for said in done.kept:
         output.stderr().print(said)
-    if not dry_run:
-        output.stderr().print(str(left))
-
-
-def replace_if_new(path: Path, text: str) -> None:
-    """Write a file unless it says that already."""
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        replace_file(path, text)
-
-
-def _content(file: Path, flags: dict[str, str | list[str]]) -> str:
-    """The site file's text, with enable-ic true; made of flags if there are any.
-
-    Raises:
-        ConfigError: flags and a file, or neither.
-    """
-    import yaml
-
-    exists = file.is_file()
-    if not flags:
-        if not exists:
-            expected = "a site file; or --cloud, --router, --az-name and --ic-db-host to write one"
-            raise ConfigError([Problem(str(file), "no such file", expected)])
-        return set_enabled(file.read_text(encoding="utf-8"), wanted=True)
-    flags.setdefault("gw-nodes", "enable-chassis-as-gw")
-    text = "# Written by `ovnmesh openstack join`; see docs/openstack.md.\n" + yaml.safe_dump(
-        {"enable-ic": True, **flags}, sort_keys=False
-    )
-    if exists and set_enabled(file.read_text(encoding="utf-8"), wanted=True) != text:
-        expected = "no flags that write it, or the name of another file"
-        raise ConfigError([Problem(str(file), "a file with other content", expected)])
-    return text
-
-
-def _await_joined(
-    session: Session, joining: "Joining", file: Path, timeout_s: float, step: Callable[[str], None]
-) -> None:
-    """Wait until the controller has done what the file says.
-
-    Raises:
-        OvnmeshError: there is no controller, or it does not.
-    """
-    if not session.has_controller():
-        raise OvnmeshError(f"{file} is ready, but no controller runs for this site; {START}")
-    deadline = time.monotonic() + timeout_s
-    wish = joining.desired()
-    while True:
-        observed = session.observe(wish.routers)
-        seen = overview(observed)
-        record = observed.nb.record
-        # What is denied, and which subnets there are, may have changed since.
-        taken = record is not None and wish == replace(record, denied=wish.denied, local=wish.local)
-        if taken and seen.state is SiteState.JOINED:
-            return
-        step(f"waiting for the controller ({seen.state if taken else 'reading the file'})")
-        if time.monotonic() > deadline:
-            said = "; ".join(finding.message for finding in seen.findings) or (
-                f"state {seen.state}; expected `ovnmesh controller --openstack {file}`"
-            )
-            raise OvnmeshError(f"the controller has not joined within {timeout_s:g} s: {said}")
-        time.sleep(POLL_S)
+    if done.left is not None:
+        output.stderr().print(str(done.left))
 
 
 def _show(changes: "Changes", form: Output, dry_run: bool) -> None:

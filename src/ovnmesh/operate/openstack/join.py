@@ -1,104 +1,137 @@
-"""What joining and leaving change, found out before anything is changed.
+"""An OpenStack site joins: routers, security groups, the site file, and the controller's part.
 
-Called by `cli.mesh.openstack`. Asks Neutron and the databases; shows and applies nothing by itself.
+Asks Neutron and the databases what is to be done, does what is not the controller's, and waits for
+it. Must not show anything.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import yaml
+
+from ovnmesh import ovn_keys as keys
 from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress
-from ovnmesh.config import InterconnectConfig, quote
+from ovnmesh.config import InterconnectConfig
 from ovnmesh.controller.intent import make_desired
-from ovnmesh.errors import ConfigError, OvsdbUnavailable, Problem
-from ovnmesh.model.changes import Batch
+from ovnmesh.errors import ConfigError, OvnmeshError, OvsdbUnavailable, Problem
 from ovnmesh.model.desired import Desired
-from ovnmesh.model.finding import Finding, with_advice
+from ovnmesh.model.finding import with_advice
 from ovnmesh.model.prefixes import Prefix
-from ovnmesh.operate.config_files import set_enabled
+from ovnmesh.model.report import SiteState
+from ovnmesh.operate.config_files import replace_if_new, set_enabled
+from ovnmesh.operate.openstack.changes import ApiChange, Changes, apply_changes, removal
+from ovnmesh.operate.waiting import Step, wait_until_done
 from ovnmesh.plan.ask.forecast import forecast
-from ovnmesh.plan.leave import UNMARKED, UNMARKED_S, plan_leave
 from ovnmesh.providers.base import ProviderState
 from ovnmesh.providers.openstack import objects
 from ovnmesh.providers.openstack.advice import ADVICE
 from ovnmesh.providers.openstack.api import Api, read_neutron
 from ovnmesh.providers.openstack.neutron import Neutron
 from ovnmesh.providers.openstack.resolve import choose_routers, resolve
-from ovnmesh.providers.openstack.security import SecurityRule
 from ovnmesh.providers.openstack.security_rules import mark, plan_rules
-from ovnmesh.providers.openstack.site_file import SiteFile, parse_site_file, read_site_file
-from ovnmesh.views.changes import describe_batch
+from ovnmesh.providers.openstack.site_file import SiteFile, parse_site_file
 from ovnmesh.views.mesh import foreign_prefixes
+from ovnmesh.views.site import overview
 
-Step = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class ApiChange:
-    """One change in Neutron.
-
-    Attributes:
-        what: what it is.
-        make: makes it; False if that is not possible.
-        otherwise: what to say then.
-    """
-
-    what: str
-    make: Callable[[Api], bool | None]
-    otherwise: str = ""
+START = (
+    "start one on the host of Neutron's OVN databases: systemctl enable --now ovnmesh-controller"
+)
+#: Seconds between two looks at the site.
+LOOK_AGAIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """Everything that a command changes.
+class JoinWish:
+    """How a site is to join.
 
     Attributes:
-        api: in Neutron, in order.
-        file: in the site file, "" for nothing.
-        rows: in OVN's databases, by the controller.
-        findings: what is worth telling about them.
+        nb: OVSDB connection method of Neutron's northbound database.
+        sb: the same, southbound.
+        create_routers: make the routers that do not exist.
+        allow_from_mesh: let the mesh through the security groups.
+        dry_run: only find out what would be changed.
+        timeout_s: seconds to wait for the controller at most.
     """
 
-    api: tuple[ApiChange, ...] = ()
-    file: str = ""
-    rows: tuple[Batch, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-    def lines(self) -> list[tuple[str, str]]:
-        """Where and what, one line for each change."""
-        lines = [("Neutron", change.what) for change in self.api]
-        lines += [("site file", self.file)] if self.file else []
-        return lines + [
-            (batch.db.name, line) for batch in self.rows for line in describe_batch(batch)
-        ]
-
-    def to_json(self, dry_run: bool) -> dict[str, Any]:
-        """As plain JSON data."""
-        return {
-            "changed": not dry_run,
-            "changes": [{"where": where, "what": what} for where, what in self.lines()],
-            "findings": [finding.to_json() for finding in self.findings],
-        }
+    nb: str
+    sb: str
+    create_routers: bool = False
+    allow_from_mesh: bool = False
+    dry_run: bool = False
+    timeout_s: float = 60.0
 
 
-def apply_changes(api: Api, changes: Changes, step: Step) -> list[str]:
-    """Make the changes in Neutron.
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A site that has joined, or would.
 
-    Returns:
-        What could not be made, and why.
+    Attributes:
+        az_name: its AZ name.
+        changes: what was changed, or would be.
+    """
+
+    az_name: str
+    changes: Changes
+
+
+def join(file: Path, text: str, wish: JoinWish, step: Step) -> Joined:
+    """Have a site join as its site file says.
+
+    Args:
+        file: the site file.
+        text: what it is to hold, see `site_file_text`.
+        wish: how.
+        step: told what is being done.
 
     Raises:
-        ProviderError: Neutron refuses; what was done before stays, and may be done again.
+        ConfigError: the file is wrong, or routers are missing or ambiguous, or rights are.
+        ProviderError: Neutron cannot be asked, or refuses.
+        OvnmeshError: a database does not answer, no controller runs, or it does not join in time.
     """
-    left: list[str] = []
-    for change in changes.api:
-        step(change.what)
-        if change.make(api) is False:
-            left.append(change.otherwise)
-    return left
+    joining = Joining(file, text)
+    try:
+        joining.ask(wish.create_routers, step)
+        with Session(joining.address(wish.nb, wish.sb)) as session:
+            changes = joining.plan(session, wish.allow_from_mesh, wish.dry_run, step)
+            if not wish.dry_run:
+                apply_changes(joining.api, changes, step)
+                if wish.create_routers:
+                    joining.ask(False, step)
+                replace_if_new(file, joining.text)
+                _await_joined(session, joining, file, wish.timeout_s, step)
+    finally:
+        joining.close()
+    return Joined(joining.az_name, changes)
+
+
+def site_file_text(file: Path, flags: Mapping[str, str | Sequence[str]]) -> str:
+    """The site file's text, with enable-ic true; made of flags if there are any.
+
+    Args:
+        file: path of the site file.
+        flags: keys of the site file and their values, as given on a command line.
+
+    Raises:
+        ConfigError: flags and a file, or neither.
+    """
+    exists = file.is_file()
+    if not flags:
+        if not exists:
+            expected = "a site file; or --cloud, --router, --az-name and --ic-db-host to write one"
+            raise ConfigError([Problem(str(file), "no such file", expected)])
+        return set_enabled(file.read_text(encoding="utf-8"), wanted=True)
+    keyed = {"enable-ic": True, **flags}
+    keyed.setdefault("gw-nodes", keys.ENABLE_AS_GATEWAY)
+    text = "# Written by `ovnmesh openstack join`; see docs/openstack.md.\n" + yaml.safe_dump(
+        keyed, sort_keys=False
+    )
+    if exists and set_enabled(file.read_text(encoding="utf-8"), wanted=True) != text:
+        expected = "no flags that write it, or the name of another file"
+        raise ConfigError([Problem(str(file), "a file with other content", expected)])
+    return text
 
 
 class Joining:
@@ -224,70 +257,35 @@ class Joining:
             )
             for group, prefix in changes.add
         ]
-        return made + [_removal(rule) for rule in changes.remove]
+        return made + [removal(rule) for rule in changes.remove]
 
 
-class Leaving:
-    """A site that is to leave.
-
-    Args:
-        file: the site file.
+def _await_joined(
+    session: Session, joining: Joining, file: Path, timeout_s: float, step: Step
+) -> None:
+    """Wait until the controller has done what the file says.
 
     Raises:
-        ConfigError: it is missing or wrong.
+        OvnmeshError: there is no controller, or it does not.
     """
+    if not session.has_controller():
+        raise OvnmeshError(f"{file} is ready, but no controller runs for this site; {START}")
+    wish = joining.desired()
+    seen = overview(session.observe(wish.routers))
 
-    def __init__(self, file: Path) -> None:
-        # Judged as if it were to join: what join has made is found by the name and the cloud.
-        site = read_site_file(file).site
-        old = file.read_text(encoding="utf-8")
-        self.text = set_enabled(old, wanted=False)
-        self._file = "enable-ic: false" if self.text != old else ""
-        self.az_name = site.config.az_name
-        self.api = Api(site)
-        if not self.az_name:
-            expected = "the site's name, to find what is to be removed"
-            raise ConfigError([Problem(f"{file.name}, az-name", "nothing", expected)])
+    def pending() -> str:
+        nonlocal seen
+        observed = session.observe(wish.routers)
+        seen = overview(observed)
+        record = observed.nb.record
+        # What is denied, and which subnets there are, may have changed since.
+        taken = record is not None and wish == replace(record, denied=wish.denied, local=wish.local)
+        if taken and seen.state is SiteState.JOINED:
+            return ""
+        return f"the controller ({seen.state if taken else 'reading the file'})"
 
-    def close(self) -> None:
-        """Disconnect from the cloud."""
-        self.api.close()
-
-    def plan(self, session: Session, rows: bool) -> Changes:
-        """What leaving changes here.
-
-        Args:
-            session: the site's databases.
-            rows: also say what the controller will do.
-        """
-        if not rows:
-            return Changes(file=self._file)
-        plan = plan_leave(session.observe(), {UNMARKED: UNMARKED_S})
-        return Changes((), self._file, plan.batches, plan.findings)
-
-    def ask(self, step: Step) -> tuple[ApiChange, ...]:
-        """What join has made in Neutron and is still there.
-
-        Raises:
-            ProviderError: Neutron cannot be asked.
-        """
-        if not self.api.cloud:
-            return ()
-        step(f"asking cloud {self.api.cloud}")
-        own = mark(self.az_name)
-        rules = tuple(_removal(rule) for rule in objects.read_own_rules(self.api, own))
-        return rules + tuple(
-            ApiChange(
-                f"delete router {quote(name)} ({router}), unless something is attached to it",
-                partial(objects.delete_router, router=router),
-                f"router {quote(name)} stays: something is attached to it",
-            )
-            for router, name in objects.read_own_routers(self.api, own)
+    if wait_until_done(pending, timeout_s, step, LOOK_AGAIN_S):
+        said = "; ".join(finding.message for finding in seen.findings) or (
+            f"state {seen.state}; expected `ovnmesh controller --openstack {file}`"
         )
-
-
-def _removal(rule: SecurityRule) -> ApiChange:
-    return ApiChange(
-        f"security group {rule.group}: remove our rule for {rule.source}",
-        partial(objects.delete_rule, rule=rule),
-    )
+        raise OvnmeshError(f"the controller has not joined within {timeout_s:g} s: {said}")

@@ -1,0 +1,113 @@
+"""What a controller would say of a site file or a folder of manifests, before it sees them.
+
+Reads by the providers, so the verdict is the controller's own. Changes nothing.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ovnmesh.config import CONFIG_NAME
+from ovnmesh.errors import ConfigError, Problem, ProviderError
+from ovnmesh.providers.base import ProviderState
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkLine:
+    """A network of a site.
+
+    Attributes:
+        network: the network.
+        state: "advertised", "withheld" or "denied".
+        what: what it is, or why it is denied.
+    """
+
+    network: str
+    state: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a controller would say of one file or folder.
+
+    Attributes:
+        path: as given.
+        problems: what is wrong with it.
+        error: why it could not be judged whole, "" if it was.
+        state: what it says; None if it says nothing usable.
+    """
+
+    path: Path
+    problems: tuple[Problem, ...] = ()
+    error: str = ""
+    state: ProviderState | None = None
+
+    @property
+    def word(self) -> str:
+        """The verdict in a word: "right", "wrong", or "unknown"."""
+        return "wrong" if self.problems else "unknown" if self.error else "right"
+
+    @property
+    def az(self) -> str:
+        """AZ name of the site, "" if it says none."""
+        config = self.state.config if self.state is not None else None
+        return config.az_name if config is not None else ""
+
+    @property
+    def networks(self) -> tuple[NetworkLine, ...]:
+        """Each network of the site."""
+        if self.state is None:
+            return ()
+        lines = [
+            NetworkLine(
+                str(cidr),
+                "withheld" if subnet.kept_out else "advertised",
+                f"subnet {subnet.name}",
+            )
+            for subnet in self.state.subnets
+            for cidr in subnet.cidrs
+        ]
+        lines += [NetworkLine(str(net), "denied", why) for net, why in self.state.denied.items()]
+        return tuple(lines)
+
+
+def judge(path: Path, cloud: bool) -> Verdict:
+    """Judge a site file or a folder of manifests.
+
+    Args:
+        path: the file or folder.
+        cloud: also ask the cloud.
+    """
+    try:
+        state = _read_folder(path) if path.is_dir() else _read_file(path, cloud)
+    except ConfigError as error:
+        return Verdict(path, error.problems)
+    except ProviderError as error:
+        return Verdict(path, error=str(error))
+    return Verdict(path, state.problems, state=state)
+
+
+def _read_folder(path: Path) -> ProviderState:
+    from ovnmesh.providers.manifests import ManifestsProvider
+
+    state = ManifestsProvider(path).read()
+    if not state.config_present:
+        expected = f"a ConfigMap {CONFIG_NAME}, or an Interconnection, in a *.yaml file"
+        raise ConfigError([*state.problems, Problem(str(path), "no configuration", expected)])
+    return state
+
+
+def _read_file(path: Path, cloud: bool) -> ProviderState:
+    from ovnmesh.providers.openstack.site_file import read_site_file
+
+    file = read_site_file(path)
+    if not cloud:
+        return ProviderState(file.site.config, True, (), (), ())
+    from ovnmesh.providers.openstack.api import Api, read_neutron
+    from ovnmesh.providers.openstack.resolve import resolve
+
+    api = Api(file.site)
+    try:
+        return resolve(file, read_neutron(api, [each.name for each in file.site.routers]))
+    finally:
+        api.close()
