@@ -32,7 +32,7 @@ COMMANDS = {
     "openstack": ("ovnmesh.cli.mesh.openstack", "app"),
     "diagnose": ("ovnmesh.cli.mesh.diagnose", "diagnose"),
     "site": ("ovnmesh.cli.mesh.validate", "app"),
-    "ic-db": ("ovnmesh.cli.ic_db.serve", "app"),
+    "ic-db": ("ovnmesh.cli.ic_db.commands", "app"),
     "controller": ("ovnmesh.cli.daemons", "controller"),
     "agent": ("ovnmesh.cli.daemons", "agent"),
     "lab": ("ovnmesh.cli.lab.commands", "app"),

@@ -1,6 +1,6 @@
 """The commands ``ovnmesh ic-db backup`` and ``ovnmesh ic-db restore``.
 
-Called by `ic_db`. What may be restored is decided in `ovnmesh.icdb.backup.restore`.
+What may be restored is decided in `ovnmesh.icdb.backup.restore`.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The commands ``ovnmesh ic-db member``: which servers the clusters have.
 
-Called by `ic_db`. The rules are in `ovnmesh.icdb.cluster.members`.
+The rules are in `ovnmesh.icdb.cluster.members`.
 """
 
 from typing import Annotated

@@ -1,6 +1,6 @@
 """The command ``ovnmesh ic-db``: the documents' Interconnection Controller.
 
-Called by `main`, which turns errors into exit codes. Only hands flags and environment on; imports
+Only hands flags and environment on; imports
 what it needs when it runs, so that other commands start fast.
 """
 
@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from ovnmesh.cli.ic_db.backup import BACKUP_EXAMPLE, RESTORE_EXAMPLE, backup, restore
-from ovnmesh.cli.ic_db.member import member_app
 
 EXAMPLES = """Examples:
 
@@ -27,14 +24,7 @@ _DATA_DIR = Path("/etc/ovn")
 _RUN_DIR = Path("/run/ovn")
 
 
-app = typer.Typer(add_completion=False, invoke_without_command=True, pretty_exceptions_enable=False)
-app.command("backup", epilog=BACKUP_EXAMPLE)(backup)
-app.command("restore", epilog=RESTORE_EXAMPLE)(restore)
-app.add_typer(member_app, name="member")
-
-
-@app.callback(epilog=EXAMPLES)
-def ic_db(
+def serve(
     ctx: typer.Context,
     data_dir: Annotated[
         Path, typer.Option(help="Folder of the database files; made if missing.", resolve_path=True)
@@ -137,7 +127,7 @@ def ic_db(
         return
     import logging
 
-    from ovnmesh.icdb.serve.server import serve
+    from ovnmesh.icdb.serve import server
     from ovnmesh.icdb.settings import Folders, parse_settings
 
     style = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -156,4 +146,4 @@ def ic_db(
         "ts-cidr": ts_cidr,
         "protocol": protocol,
     }
-    serve(parse_settings(flags, os.environ, Folders(data_dir, run_dir, log_dir)))
+    server.serve(parse_settings(flags, os.environ, Folders(data_dir, run_dir, log_dir)))
