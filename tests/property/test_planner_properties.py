@@ -5,6 +5,7 @@ import json
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_ownership import WatchedSite, signatures
 
 from fake_mesh import Mesh, Site, bind
 from ovnmesh import ovn_keys as keys
@@ -301,3 +302,15 @@ def test_minimal_list_denies_exactly_the_same(given_prefixes: list) -> None:
     assert all(any(k.contains(p) for k in kept) for p in given_prefixes)
     assert set(kept) <= set(given_prefixes)
     assert kept == minimal(reversed(given_prefixes))
+
+
+@SLOW
+@given(st.lists(wishes, min_size=1, max_size=4), st.integers(1, 2))
+def test_every_row_is_written_by_the_module_that_owns_it(
+    history: list[Desired], switches: int
+) -> None:
+    with signatures() as ledger:
+        site = WatchedSite(connected_site(switches).mesh, ledger=ledger)
+        for wish in history:
+            site.settle(wish)
+        site.leave()

@@ -7,7 +7,7 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Db
 from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.site_record import decode_desired, encode_desired
-from ovnmesh.plan.rows.learned import storming, surplus
+from ovnmesh.plan.decide.learned import storming, surplus
 from ovnmesh.plan.site import plan_site
 
 ONE = Router("neutron-1111", "router0")

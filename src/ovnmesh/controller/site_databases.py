@@ -16,7 +16,7 @@ from ovnmesh.model.reading import observe_northbound, observe_southbound
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.links import Links
-from ovnmesh.plan.rows.learned import storming, surplus
+from ovnmesh.plan.decide.learned import storming, surplus
 
 AUDIT_S = 10.0
 """How long learned routes are looked at once there was a reason to. ovn-ic may add some a last

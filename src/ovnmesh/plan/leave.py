@@ -6,18 +6,22 @@ marks of the gateway nodes. Must be explicit: a missing configuration never lead
 """
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.changes import Batch, Db, Delete, Operation, Plan, merge
+from ovnmesh.model.changes import Batch, Db, Operation, Plan
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.pending import Ages, Condition
+from ovnmesh.plan.rows.advertised import plan_zone_routes_removal
 from ovnmesh.plan.rows.bfd import plan_bfd_removal
 from ovnmesh.plan.rows.claims import plan_release
-from ovnmesh.plan.rows.learned import delete_route
+from ovnmesh.plan.rows.identity import plan_zone_removal
 from ovnmesh.plan.rows.nat_guard import plan_guard_removal
-from ovnmesh.plan.rows.nb_global import plan_restore
-from ovnmesh.plan.rows.ports import plan_port_removal
+from ovnmesh.plan.rows.nb_global import plan_erasure, plan_gateway_list_removal, plan_restore
+from ovnmesh.plan.rows.ports import plan_port_removals, plan_switch_removal
+from ovnmesh.plan.rows.remote_chassis import plan_remote_removal
+from ovnmesh.plan.rows.static_routes import plan_learned_removal
+from ovnmesh.plan.rows.status import plan_status_removal
 
 #: That gateway nodes have lost their mark, which their agents remove.
 UNMARKED: Condition = ("unmarked",)
@@ -45,7 +49,7 @@ def plan_leave(observed: Observed, ages: Ages, patience_s: float = UNMARKED_S) -
     own = (
         Batch(Db.IC_SB, _forget(observed), "withdraw from the mesh"),
         Batch(Db.NB, _disconnect(observed), "remove transit ports and learned routes"),
-        Batch(Db.SB, _forget_remotes(observed), "remove remote chassis"),
+        Batch(Db.SB, plan_remote_removal(observed.sb), "remove remote chassis"),
         Batch(
             Db.IC_NB, plan_release(observed.nb.site_id, observed.ic), "release name and addresses"
         ),
@@ -58,8 +62,10 @@ def plan_leave(observed: Observed, ages: Ages, patience_s: float = UNMARKED_S) -
     if waiting and ages.get(UNMARKED, 0.0) < patience_s:
         pending = {UNMARKED: patience_s}
         return Plan((), findings, run_ovn_ic=False, leaving=True, pending=pending)
-    last = Batch(Db.NB, _erase_records(observed), "erase our records")
-    return Plan((last,), findings, run_ovn_ic=False, leaving=True)
+    records = (*plan_erasure(observed.nb), *plan_status_removal(observed.nb))
+    return Plan(
+        (Batch(Db.NB, records, "erase our records"),), findings, run_ovn_ic=False, leaving=True
+    )
 
 
 def plan_forget(az: str, ic: Interconnect) -> tuple[Batch, ...]:
@@ -84,35 +90,22 @@ def _forget(observed: Observed) -> tuple[Operation, ...]:
 
 def _forget_zone(az: str, ic: Interconnect) -> tuple[Operation, ...]:
     """An availability zone's rows; children before the row they refer to."""
-    zone = ic.zone_uuid(az)
-    if not zone:
+    if not ic.zone_uuid(az):
         return ()
-    children: list[Operation] = []
-    children += [Delete("Route", route.uuid) for route in ic.routes if route.az == az]
-    children += [Delete("Route", uuid) for uuid, of in ic.unreadable_routes.items() if of == az]
-    children += [Delete("Port_Binding", port.uuid) for port in ic.ports if port.az == az]
-    children += [Delete("Gateway", gw.uuid) for gw in ic.gateways if gw.az == az]
-    return (*children, Delete("Availability_Zone", zone))
+    return (*plan_zone_routes_removal(az, ic), *plan_zone_removal(az, ic))
 
 
 def _disconnect(observed: Observed) -> tuple[Operation, ...]:
     nb = observed.nb
-    operations: list[Operation] = [delete_route(route) for route in nb.learned_routes]
-    for ts in sorted(nb.served_switches()):
-        operations += plan_port_removal(nb, ts)
-    operations += (*plan_bfd_removal(nb), *plan_guard_removal(nb))
-    operations += [Delete("Logical_Switch", switch.uuid) for switch in nb.switches.values()]
-    operations += (
-        merge("NB_Global", nb.global_uuid, "options", nb.options, {keys.GATEWAYS: ""})
-        if keys.GATEWAYS in nb.options
-        else ()
+    return (
+        *plan_learned_removal(observed),
+        *plan_port_removals(nb.served_switches(), nb),
+        *plan_bfd_removal(nb),
+        *plan_guard_removal(nb),
+        *plan_switch_removal(nb),
+        *plan_gateway_list_removal(nb),
+        *plan_restore(nb),
     )
-    operations += plan_restore(nb) if keys.RESTORE in nb.external_ids else ()
-    return tuple(operations)
-
-
-def _forget_remotes(observed: Observed) -> tuple[Operation, ...]:
-    return tuple(Delete("Chassis", c.uuid) for c in observed.sb.chassis if c.is_remote)
 
 
 def _marked(observed: Observed) -> tuple[str, ...]:
@@ -133,15 +126,4 @@ def _still_marked(nodes: tuple[str, ...]) -> tuple[Finding, ...]:
             Severity.WARNING,
         )
         for node in nodes
-    )
-
-
-def _erase_records(observed: Observed) -> tuple[Operation, ...]:
-    nb = observed.nb
-    records = frozenset(
-        {keys.SITE_RECORD, keys.RESTORE, keys.STATUS, keys.DENIED, keys.GATEWAY_STATE}
-    )
-    return (
-        *merge("NB_Global", nb.global_uuid, "external_ids", nb.external_ids, {}, records),
-        *merge("NB_Global", nb.global_uuid, "options", nb.options, {}, frozenset({keys.GATEWAYS})),
     )

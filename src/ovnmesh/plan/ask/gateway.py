@@ -8,12 +8,12 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import ConfigError, Problem
-from ovnmesh.model.changes import Batch, Db, Expect, MergeKeys
+from ovnmesh.model.changes import Batch, Db
 from ovnmesh.model.desired import GatewayPolicy
-from ovnmesh.model.gateway_state import GatewayState, encode_gateway_state
+from ovnmesh.model.gateway_state import GatewayState
 from ovnmesh.model.observed import Observed
+from ovnmesh.plan.rows.nb_global import plan_gateway_state
 
 
 def plan_drain(observed: Observed, node: str) -> Batch | None:
@@ -107,14 +107,4 @@ def _ready(observed: Observed) -> tuple[str, ...]:
 def _record(observed: Observed, old: GatewayState, new: GatewayState, why: str) -> Batch | None:
     if new == old:
         return None
-    nb = observed.nb
-    seen = dict(nb.external_ids)
-    put = {keys.GATEWAY_STATE: encode_gateway_state(new)}
-    return Batch(
-        Db.NB,
-        (
-            Expect("NB_Global", nb.global_uuid, "external_ids", seen),
-            MergeKeys("NB_Global", nb.global_uuid, "external_ids", put),
-        ),
-        why,
-    )
+    return Batch(Db.NB, plan_gateway_state(observed.nb, new), why)

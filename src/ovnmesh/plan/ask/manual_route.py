@@ -6,11 +6,10 @@ nothing of ours ever removes it. Must not touch learned routes.
 
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.model.addresses import Address
-from ovnmesh.model.changes import Batch, Content, Db, Delete, Insert, Operation, Parent, Uuid
+from ovnmesh.model.changes import Batch, Db, Operation
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix
-
-TABLE = "Logical_Router_Static_Route"
+from ovnmesh.plan.rows.static_routes import delete_route, insert_route
 
 
 def next_hops(observed: Observed, az: str, version: int) -> dict[str, Address]:
@@ -58,9 +57,8 @@ def plan_route_add(observed: Observed, prefix: Prefix, az: str) -> Batch | None:
         port = observed.ports.get(ts)
         if address in have or port is None:
             continue
-        row: dict[str, Content] = {"ip_prefix": str(prefix), "nexthop": str(address)}
-        parent = Parent("Logical_Router", Uuid(port.router), "static_routes")
-        operations.append(Insert(TABLE, row, f"route_{len(operations)}", parent))
+        name = f"route_{len(operations)}"
+        operations.append(insert_route(port.router, prefix, address, name))
     return Batch(Db.NB, tuple(operations), "add a manual route") if operations else None
 
 
@@ -72,7 +70,7 @@ def plan_route_delete(observed: Observed, prefix: Prefix, az: str) -> Batch | No
     """
     hops = set(next_hops(observed, az, prefix.version).values())
     operations = tuple(
-        Delete(TABLE, uuid, Parent("Logical_Router", None, "static_routes"))
+        delete_route(uuid)
         for address, uuid in sorted(
             _routes(observed, prefix).items(), key=lambda route: str(route[0])
         )

@@ -8,6 +8,10 @@ from ovnmesh.model.changes import Batch, Content, Db, Delete, Expect, Insert, Me
 from ovnmesh.model.interconnect import TransitSwitch
 
 _TABLE = "Transit_Switch"
+OWNS = (
+    f"{_TABLE}[as a whole]",
+    f"{_TABLE}.external_ids:{keys.DRAINING}",
+)
 
 
 def plan_switch_add(name: str, subnet: str) -> Batch:

@@ -1,1 +1,1 @@
-"""What a site should be like next: pure decisions, which write nothing. Called by `plan.site`."""
+"""What a site should be like next: decisions, which write nothing. Called by `plan.decisions`."""

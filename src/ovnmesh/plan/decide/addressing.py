@@ -1,20 +1,69 @@
 """Which address and MAC a site takes on a transit switch.
 
-Called by `plan.site`. Addresses are claimed by compare-and-swap in IC-NB, never drawn at random:
-the choice is a function of the site id and of what is taken, so that two planners given the same
-rows choose the same. Must not write anything.
+Called by `plan.decisions`. Addresses are claimed by compare-and-swap in IC-NB, never drawn at
+random: the choice is a function of the site id and of what is taken, so that two planners given the
+same rows choose the same. Must not write anything.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from ovnmesh.model.addresses import Address, Endpoint, Interface, make_interface
+from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.interconnect import Interconnect, TransitSwitch
 from ovnmesh.model.northbound import RouterPort
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix, from_network
 
 #: Tries before a subnet is called full; Kube-OVN's default /24 has 253 usable addresses.
 MAX_PROBES = 65536
+
+
+def decide_endpoints(
+    az: str, observed: Observed, switches: Collection[str]
+) -> tuple[Mapping[str, Endpoint], tuple[Finding, ...]]:
+    """Our endpoint on each transit switch that can be used, and findings about the others.
+
+    Args:
+        az: wanted AZ name.
+        observed: the site and the mesh.
+        switches: transit switches that the site is to be on.
+    """
+    nb, ic = observed.nb, observed.ic
+    endpoints: dict[str, Endpoint] = {}
+    findings: list[Finding] = []
+    for name, ts in ic.transit_switches.items():
+        if name not in switches:
+            continue
+        current = observed.ports.get(name)
+        taken = taken_by_others(nb.site_id, (az, nb.name), ts, ic)
+        endpoint = choose_endpoint(nb.site_id, ts, current, taken)
+        if endpoint is None:
+            findings.append(
+                Finding(
+                    Code.TRANSIT_SWITCH_UNUSABLE,
+                    name,
+                    f"transit switch {name} has no usable subnet, or no free address in it (found "
+                    f'"{", ".join(ts.written_subnets)}"). Expected: external_ids:subnet with a '
+                    f"CIDR, for example: ovn-ic-nbctl set Transit_Switch {name} "
+                    "external_ids:subnet=169.254.100.0/24",
+                )
+            )
+            continue
+        lost = current.addresses & taken[0] if current is not None else ()
+        if lost:
+            findings.append(
+                Finding(
+                    Code.ADDRESS_MOVED,
+                    name,
+                    f"another site has taken {', '.join(sorted(map(str, lost)))} on {name}, so "
+                    f"this site moves to {', '.join(map(str, endpoint.networks))}. Change manual "
+                    "routes of other sites that lead to the old address.",
+                    Severity.WARNING,
+                )
+            )
+        endpoints[name] = endpoint
+    return endpoints, tuple(findings)
 
 
 def taken_by_others(

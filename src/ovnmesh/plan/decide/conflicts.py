@@ -1,19 +1,22 @@
 """Who keeps a prefix that two sites advertise, and what this site must keep out.
 
-Called by `plan.site`. The rule: whoever held a prefix before the overlap appeared keeps it, the
-newcomer yields; sites that ovnmesh does not run cannot yield, so they count as established; a tie
-goes to the lower AZ name. OVN 23.03 has one deny list for both directions and matches a prefix
+Called by `plan.decisions`. The rule: whoever held a prefix before the overlap appeared keeps it,
+the newcomer yields; sites that ovnmesh does not run cannot yield, so they count as established; a
+tie goes to the lower AZ name. OVN 23.03 has one deny list for both directions and matches a prefix
 and everything inside it (ovn-nb(5), ic-route-blacklist), which decides what can be denied without
 taking our own advertisement away. Must not know how a deny list is written.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.interconnect import Interconnect
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Owned, Prefix, minimal, overlapping_pairs
+from ovnmesh.plan.decide.manual_routes import written_routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,28 @@ class _Claimant:
     az: str
     held: bool
     managed: bool
+
+
+def decide_conflicts(
+    desired: Desired, observed: Observed, withheld: Collection[Prefix]
+) -> Conflicts:
+    """Compare what the site has with what everybody advertises.
+
+    Args:
+        desired: the wish; without auto-route nothing is advertised, so that nothing is in conflict.
+        observed: the site and the mesh.
+        withheld: prefixes that other rules keep out anyway.
+    """
+    if not desired.auto_route:
+        return Conflicts({}, frozenset(), ())
+    nb = observed.nb
+    local = observed.own_prefixes
+    if not nb.shared:
+        written = written_routes(nb)
+        routed = {prefix for prefix, hop in written if any(net.holds(hop) for net in local)}
+        local |= routed - set(withheld)
+    ignored = {*desired.denied, *withheld}
+    return resolve_conflicts(desired.az_name, local | desired.local, ignored, observed.ic, nb.name)
 
 
 def resolve_conflicts(

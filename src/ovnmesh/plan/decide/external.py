@@ -1,10 +1,11 @@
 """What joins a router to the outside world, and what that means for other sites.
 
-Called by `plan.site`. A router port with gateway chassis that is not on a transit switch leads to
-an external network: OVN advertises it like any connected network, though only this site's gateway
-can answer there, so it is kept out of advertisements. With our own port the router has several
-gateway ports, and OVN then wants to be told to which of them a NAT rule belongs (ovn-nb(5), NAT,
-gateway_port); rows of others are never written here, a finding names the command. See docs/nat.md.
+Called by `plan.decisions`. A router port with gateway chassis that is not on a transit switch leads
+to an external network: OVN advertises it like any connected network, though only this site's
+gateway can answer there, so it is kept out of advertisements. With our own port the router has
+several gateway ports, and OVN then wants to be told to which of them a NAT rule belongs (ovn-nb(5),
+NAT, gateway_port); rows of others are never written here, a finding names the command. See
+docs/nat.md.
 """
 
 from collections.abc import Collection, Iterable, Mapping

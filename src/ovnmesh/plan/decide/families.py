@@ -1,9 +1,9 @@
 """Networks of an address family that no transit switch carries.
 
-Called by `plan.site`. ovn-ic 23.03 advertises them all the same, by way of its port's link-local
-address, takes that for a mistake, deletes the row and inserts it again, some thousand times a
-second (ovn-ic.c: get_nexthop_from_lport_addresses, add_to_routes_learned; measured: 20 MB of IC-SB
-a minute). So they are denied. Must not decide anything about families that are carried.
+Called by `plan.decisions`. ovn-ic 23.03 advertises them all the same, by way of its port's
+link-local address, takes that for a mistake, deletes the row and inserts it again, some thousand
+times a second (ovn-ic.c: get_nexthop_from_lport_addresses, add_to_routes_learned; measured: 20 MB
+of IC-SB a minute). So they are denied. Must not decide anything about families that are carried.
 """
 
 from collections.abc import Iterable, Mapping

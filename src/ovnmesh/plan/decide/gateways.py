@@ -1,8 +1,9 @@
 """Gateway chassis of our ports: who is marked, who is promoted, in which order.
 
-Called by `plan.site`. A node is first named in NB_Global.options:ovnmesh-gateways (its agent then
-marks it), and promoted only once it is marked and ovn-ic has published it: a gateway that becomes
-active before remote sites have a tunnel to it loses traffic. Demotion runs the other way round.
+Called by `plan.decisions`. A node is first named in NB_Global.options:ovnmesh-gateways (its agent
+then marks it), and promoted only once it is marked and ovn-ic has published it: a gateway that
+becomes active before remote sites have a tunnel to it loses traffic. Demotion runs the other way
+round.
 
 Must not leave a port without its last gateway.
 """

@@ -1,7 +1,7 @@
 """Static routes that somebody wrote by hand, and which of them lead to a transit switch.
 
-Called by `plan.site`, which keeps the latter from being advertised. `plan.ask.manual_route` writes
-such routes. Must not look at learned routes.
+Called by `plan.decisions`, which keeps the latter from being advertised. `plan.ask.manual_route`
+writes such routes. Must not look at learned routes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,8 +1,8 @@
 """Which router of a site serves which transit switch, and under which port names.
 
-Called by `plan.site`. A transit switch serves one router of a site: OVN before 23.09 advertises
-only one of several (docs/adr/0021). A router that is disabled, or gone, is taken off its switches,
-because ovn-ic 23.03 inserts routes into it without end. Must not write anything.
+Called by `plan.decisions`. A transit switch serves one router of a site: OVN before 23.09
+advertises only one of several (docs/adr/0021). A router that is disabled, or gone, is taken off its
+switches, because ovn-ic 23.03 inserts routes into it without end. Must not write anything.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

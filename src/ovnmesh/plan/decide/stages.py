@@ -1,6 +1,6 @@
 """The life of a transit switch at one site: warming, in service, draining.
 
-Called by `plan.site`, and by the view of a transit switch. A router port that is there
+Called by `plan.decisions`, and by the view of a transit switch. A router port that is there
 but must not carry traffic is *parked*: its only network is one address that nobody routes to. Then
 ovn-ic has no next hop to advertise for it that anybody can reach, and northd finds no way to next
 hops on the switch, so that neither side sends by it; it still receives, which loses nothing

@@ -35,6 +35,12 @@ from ovnmesh.model.observed import Observed
 
 GROUP_TABLE = "HA_Chassis_Group"
 MEMBER_TABLE = "HA_Chassis"
+OWNS = (
+    GROUP_TABLE,
+    MEMBER_TABLE,
+    "Logical_Switch[for BFD]",
+    "Logical_Switch_Port[for BFD]",
+)
 #: Members that are enough: one may be down, and another still sees a peer.
 ENOUGH_MEMBERS = 3
 

@@ -1,60 +1,24 @@
-"""Claims in IC-NB: one owner for each AZ name, each address and each MAC of a transit switch.
+"""What a site says of itself in IC-NB: its AZ name, and its address, MAC and MTU on each switch.
 
 Called by `plan.site`. A claim is a key on a row of the interconnection northbound database,
 written by compare-and-swap, so that the loser of a race plans again before it goes live.
 Must not touch claims of other sites.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.addresses import Endpoint
 from ovnmesh.model.changes import Expect, MergeKeys, Operation
-from ovnmesh.model.finding import Code, Finding
 from ovnmesh.model.interconnect import Interconnect, TransitSwitch
 from ovnmesh.model.observed import Observed
+from ovnmesh.plan.decide.mtu import tunnel_mtus
 
-
-def check_az_name(az: str, observed: Observed) -> Finding | None:
-    """A finding if the AZ name belongs to another site, None if it is free or ours."""
-    nb, ic = observed.nb, observed.ic
-    owner = ic.az_owner.get(az)
-    if owner == nb.site_id:
-        return None
-    if owner is not None:
-        return Finding(
-            Code.AZ_NAME_TAKEN,
-            az,
-            f'az-name "{az}" is claimed by site {owner}{_gateways_of(az, ic)}. Expected: every '
-            "site has a name of its own. Choose another az-name. If that site is gone for good, "
-            f"remove what it has left: ovnmesh forget {az}",
-        )
-    if nb.name == az:
-        strangers = [
-            p.name for p in ic.ports if p.az == az and not _is_local_port(p.name, observed)
-        ]
-    else:
-        strangers = [p.name for p in ic.ports if p.az == az]
-        strangers += [g.hostname for g in ic.gateways if g.az == az]
-    if not strangers:
-        return None
-    return Finding(
-        Code.AZ_NAME_TAKEN,
-        az,
-        f'az-name "{az}" is in use by a site that ovnmesh does not run{_gateways_of(az, ic)}. '
-        "Expected: every site has a name of its own. Choose another az-name. If that site is gone "
-        f"for good, remove what it has left: ovnmesh forget {az}",
-    )
-
-
-def _is_local_port(name: str, observed: Observed) -> bool:
-    port = observed.nb.switch_ports.get(name)
-    return port is not None and port.type == "router"
-
-
-def _gateways_of(az: str, ic: Interconnect) -> str:
-    hosts = sorted({gateway.hostname for gateway in ic.gateways if gateway.az == az})
-    return f" (gateways: {', '.join(hosts)})" if hosts else ""
+OWNS = (
+    f"IC_NB_Global.external_ids:{keys.AZ_CLAIM}*",
+    f"Transit_Switch.external_ids:{keys.ADDRESS_CLAIM}*",
+    f"Transit_Switch.external_ids:{keys.MTU_CLAIM}*",
+)
 
 
 def plan_az_claim(az: str, observed: Observed) -> tuple[Operation, ...]:
@@ -84,6 +48,27 @@ def plan_address_claims(
     return tuple(operations)
 
 
+def plan_mtu_claims(
+    switches: Iterable[str], gateways: Iterable[str], observed: Observed
+) -> tuple[Operation, ...]:
+    """Publish what our gateways can carry; without a report, what was published stays.
+
+    Args:
+        switches: transit switches that we are on.
+        gateways: chassis names of our gateways.
+        observed: the site.
+    """
+    mtus = tunnel_mtus(gateways, observed)
+    if not mtus:
+        return ()
+    key, value = keys.MTU_CLAIM + observed.nb.site_id, str(min(mtus.values()))
+    return tuple(
+        MergeKeys("Transit_Switch", ts.uuid, "external_ids", {key: value})
+        for name in switches
+        if (ts := observed.ic.transit_switches[name]).external_ids.get(key) != value
+    )
+
+
 def plan_release(site_id: str, ic: Interconnect) -> tuple[Operation, ...]:
     """Give up every claim of a site."""
     names = frozenset(keys.AZ_CLAIM + az for az, owner in ic.az_owner.items() if owner == site_id)
@@ -91,11 +76,21 @@ def plan_release(site_id: str, ic: Interconnect) -> tuple[Operation, ...]:
     if names:
         operations.append(MergeKeys("IC_NB_Global", ic.global_uuid, "external_ids", remove=names))
     for ts in ic.transit_switches.values():
-        operations += plan_release_switch(site_id, ts)
+        operations += _release_switch(site_id, ts)
     return tuple(operations)
 
 
-def plan_release_switch(site_id: str, ts: TransitSwitch) -> tuple[Operation, ...]:
+def plan_release_switches(names: Iterable[str], observed: Observed) -> tuple[Operation, ...]:
+    """Give up what we claim and publish on some transit switches."""
+    switches = observed.ic.transit_switches
+    return tuple(
+        operation
+        for name in sorted(names)
+        for operation in _release_switch(observed.nb.site_id, switches[name])
+    )
+
+
+def _release_switch(site_id: str, ts: TransitSwitch) -> tuple[Operation, ...]:
     """Give up what a site claims and publishes on one transit switch."""
     ours = {keys.ADDRESS_CLAIM + site_id, keys.MTU_CLAIM + site_id} & set(ts.external_ids)
     if not ours:

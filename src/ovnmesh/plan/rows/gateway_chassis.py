@@ -1,8 +1,9 @@
 """Gateway chassis of our ports on transit switches, as decided.
 
-Owns Gateway_Chassis and Logical_Router_Port.gateway_chassis. Called by `plan.site`. Must not leave
-a port without its last gateway.
+Called by `plan.site`. Must not leave a port without its last gateway.
 """
+
+from collections.abc import Mapping, Sequence
 
 from ovnmesh.model.changes import (
     Content,
@@ -12,31 +13,46 @@ from ovnmesh.model.changes import (
     Parent,
     Reference,
     Update,
+    Uuid,
     symbol,
 )
-from ovnmesh.model.northbound import RouterPort
 from ovnmesh.model.observed import Observed
+from ovnmesh.plan.decide.connections import Connection
+from ovnmesh.plan.decide.routers import Attachment
+from ovnmesh.plan.rows.ports import awaits_key, new_port, router_port
 
 TABLE = "Gateway_Chassis"
+OWNS = (f"{TABLE}[of a transit port]",)
 
 
 def plan_gateway_chassis(
-    ranked: tuple[tuple[str, int], ...],
-    lrp: RouterPort | None,
-    reference: Reference,
-    lrp_name: str,
+    wanted: Mapping[str, Connection],
+    ranked: Mapping[str, Sequence[tuple[str, int]]],
     observed: Observed,
 ) -> tuple[Operation, ...]:
-    """The smallest change that gives a port its gateway chassis.
+    """The smallest change that gives each port its gateway chassis.
 
     Args:
-        ranked: chassis names with their priority.
-        lrp: the port as it is, None if it is being made.
-        reference: the port, for new rows.
-        lrp_name: the port's wanted name.
-        observed: the site.
+        wanted: the ports, by transit switch.
+        ranked: chassis names with their priority, by transit switch.
+        observed: the site, before its ports were mended.
     """
-    rows = observed.nb.gateway_rows(lrp) if lrp is not None else ()
+    nb = observed.nb
+    return tuple(
+        operation
+        for ts, connection in wanted.items()
+        if not awaits_key(nb, connection.attachment)
+        for operation in _plan_port(ranked[ts], connection.attachment, observed)
+    )
+
+
+def _plan_port(
+    ranked: Sequence[tuple[str, int]], attachment: Attachment, observed: Observed
+) -> list[Operation]:
+    nb, lrp_name = observed.nb, attachment.lrp
+    port = router_port(nb, attachment)
+    reference: Reference = new_port(attachment.ts) if port is None else Uuid(port.uuid)
+    rows = nb.gateway_rows(port) if port is not None else ()
     existing = {row.chassis: row for row in rows}
     operations: list[Operation] = []
     for chassis, priority in ranked:
@@ -64,4 +80,4 @@ def plan_gateway_chassis(
             Delete(TABLE, row.uuid, Parent("Logical_Router_Port", reference, "gateway_chassis"))
             for row in existing.values()
         ]
-    return tuple(operations)
+    return operations

@@ -1,21 +1,25 @@
 """Who we are in IC-SB: renaming an availability zone, and moving it to another database.
 
-Called by `plan.site`. ovn-ic 23.03 cannot follow a new NB_Global.name: it deletes the old
-Availability_Zone row, which other rows still reference (ovn-ic.c, az_run). So, with ovn-ic
-paused, the row and the port bindings are renamed in place: everything that refers to them by
-UUID, routes and gateways, stays as it is.
+Called by `plan.site` and `plan.leave`. ovn-ic 23.03 cannot follow a new NB_Global.name: it deletes
+the old Availability_Zone row, which other rows still reference (ovn-ic.c, az_run). So, with ovn-ic
+paused, the row and the port bindings are renamed in place: everything that refers to them by UUID,
+routes and gateways, stays as it is.
 
 Tunnel keys are part of that identity: a site that moves to interconnection databases which do not
 know it yet brings the keys its switches and ports already use, because ovn-controllers keep stale
-ones when ovn-ic allocates others (all traffic lost until a recompute). Must not delete rows.
+ones when ovn-ic allocates others (all traffic lost until a recompute). Must not delete rows but
+those of a zone that leaves.
 """
 
 from collections.abc import Mapping
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.changes import Content, Insert, Named, Operation, Reference, Update, Uuid
+from ovnmesh.model.changes import Content, Delete, Insert, Named, Operation, Reference, Update, Uuid
+from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.observed import Observed
 from ovnmesh.plan.decide.routers import Attachment
+
+OWNS = ("Availability_Zone", "Port_Binding", "Datapath_Binding", "Gateway")
 
 
 def renames(az: str, observed: Observed) -> bool:
@@ -53,6 +57,8 @@ def plan_identity(
 def plan_seed(az: str, observed: Observed) -> tuple[Operation, ...]:
     """Bring the tunnel keys in use to databases that do not know this site."""
     nb, ic = observed.nb, observed.ic
+    if renames(az, observed):
+        return ()  # the rows still carry the old names
     operations: list[Operation] = []
     used = set(ic.datapaths.values())
     for ts, switch in sorted(nb.switches.items()):
@@ -79,3 +85,10 @@ def plan_seed(az: str, observed: Observed) -> tuple[Operation, ...]:
     if ports and isinstance(zone, Named):
         operations.append(Insert("Availability_Zone", {"name": az}, zone.name))
     return (*operations, *ports)
+
+
+def plan_zone_removal(az: str, ic: Interconnect) -> tuple[Operation, ...]:
+    """Delete an availability zone; first what refers to it, but for its routes."""
+    ports = (Delete("Port_Binding", port.uuid) for port in ic.ports if port.az == az)
+    gateways = (Delete("Gateway", gateway.uuid) for gateway in ic.gateways if gateway.az == az)
+    return (*ports, *gateways, Delete("Availability_Zone", ic.zone_uuid(az)))

@@ -14,6 +14,7 @@ from ovnmesh.model.changes import Delete, Insert, Named, Operation, Parent, Uuid
 from ovnmesh.model.northbound import LogicalRouter, Northbound, RouterPort
 from ovnmesh.model.observed import Observed
 
+OWNS = ("Logical_Router_Port[NAT guard]", "Gateway_Chassis[of the NAT guard]")
 #: Link-local, so that OVN never advertises it (ovn-ic.c, route_need_advertise).
 NETWORK = "169.254.255.254/32"
 #: Locally administered (IEEE 802); nobody ever sees it.

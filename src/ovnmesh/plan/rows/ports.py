@@ -8,7 +8,7 @@ routes without end (one that never had it does not: ovn-ic.c, route_run, externa
 Existing ports of the documented names are adopted in place. Must not touch gateway chassis.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.addresses import Endpoint
@@ -19,19 +19,26 @@ from ovnmesh.model.changes import (
     Named,
     Operation,
     Parent,
-    Reference,
     Update,
     Uuid,
     merge,
     symbol,
 )
 from ovnmesh.model.northbound import Northbound, RouterPort, SwitchPort
+from ovnmesh.plan.decide.connections import Connection
 from ovnmesh.plan.decide.routers import Attachment
 
 _TS = keys.TRANSIT_SWITCH
 LRP_TABLE = "Logical_Router_Port"
 LSP_TABLE = "Logical_Switch_Port"
 POLICY_TABLE = "Logical_Router_Policy"
+SWITCH_TABLE = "Logical_Switch"
+OWNS = (
+    f"{LRP_TABLE}[on a transit switch]",
+    f"{LSP_TABLE}[on a transit switch]",
+    f"{SWITCH_TABLE}[of a transit switch]",
+    POLICY_TABLE,
+)
 
 
 def policy_match(lrp: str) -> str:
@@ -43,36 +50,31 @@ def policy_match(lrp: str) -> str:
     return f'outport == "{lrp}"'
 
 
-def plan_ports(
-    nb: Northbound,
-    attachment: Attachment,
-    endpoint: Endpoint,
-    options: Mapping[str, str | None],
-) -> tuple[tuple[Operation, ...], Reference | None]:
-    """Ensure LSP, LRP and policy of one transit switch that ovn-ic has already made.
+def plan_ports(wanted: Mapping[str, Connection], nb: Northbound) -> tuple[Operation, ...]:
+    """Ensure LSP, LRP and policy on each transit switch; ovn-ic has made these already.
 
     Args:
+        wanted: the ports, by transit switch.
         nb: the northbound database.
-        attachment: the transit switch, the router and the ports' names.
-        endpoint: the router port's MAC and networks.
-        options: options of the router port; None for one that it must not have. Others stay.
-
-    Returns:
-        The operations, and a reference to the router port for those that hang on it; None while
-        the router port has to wait for the switch port's tunnel key.
     """
+    return tuple(
+        operation for connection in wanted.values() for operation in _plan_port(connection, nb)
+    )
+
+
+def _plan_port(connection: Connection, nb: Northbound) -> list[Operation]:
+    attachment, endpoint = connection.attachment, connection.endpoint
     ts, name = attachment.ts, attachment.lrp
     tags = {keys.OWNER: nb.site_id, keys.TRANSIT_SWITCH: ts}
-    lrp = _router_port(nb, attachment)
+    lrp = router_port(nb, attachment)
     lsp = _switch_port(nb, attachment, lrp)
     operations: list[Operation] = []
     if lsp is None:
         operations.append(_new_switch_port(nb, attachment, tags))
     if lrp is None and not _has_key(lsp):
-        return tuple(operations), None
-    reference: Reference
+        return operations
     if lrp is None:
-        reference = Named(f"lrp_{symbol(ts)}")
+        options = connection.options.items()
         operations.append(
             Insert(
                 LRP_TABLE,
@@ -80,31 +82,36 @@ def plan_ports(
                     "name": name,
                     "mac": endpoint.mac,
                     "networks": frozenset(map(str, endpoint.networks)),
-                    "options": {k: value for k, value in options.items() if value is not None},
+                    "options": {key: value for key, value in options if value is not None},
                     "external_ids": tags,
                 },
-                reference.name,
+                new_port(ts).name,
                 Parent("Logical_Router", Uuid(attachment.router), "ports"),
             )
         )
     else:
-        reference = Uuid(lrp.uuid)
         operations += _mend_lrp(lrp, name, endpoint, tags)
-        operations += _mend_options(lrp, options)
+        operations += _mend_options(lrp, connection.options)
     if lsp is not None:
         operations += _mend_lsp(lsp, attachment.lsp, name, tags)
     if attachment.bypass:
         operations += _plan_policy(nb, attachment, tags)
-    return tuple(operations), reference
+    return operations
+
+
+def new_port(ts: str) -> Named:
+    """The router port that is made in the same transaction."""
+    return Named(f"lrp_{symbol(ts)}")
 
 
 def awaits_key(nb: Northbound, attachment: Attachment) -> bool:
     """Whether the router port has to wait for the switch port's tunnel key."""
-    lrp = _router_port(nb, attachment)
+    lrp = router_port(nb, attachment)
     return lrp is None and not _has_key(_switch_port(nb, attachment, lrp))
 
 
-def _router_port(nb: Northbound, attachment: Attachment) -> RouterPort | None:
+def router_port(nb: Northbound, attachment: Attachment) -> RouterPort | None:
+    """The router port as it is, None if it is to be made."""
     return nb.tagged.get(attachment.ts) or nb.lrp_by_name(attachment.lrp)
 
 
@@ -201,8 +208,17 @@ def _plan_policy(
     return operations
 
 
-def plan_port_removal(nb: Northbound, ts: str) -> tuple[Operation, ...]:
-    """Delete our LRP, LSP and policy of one transit switch, in one transaction."""
+def plan_port_removals(switches: Iterable[str], nb: Northbound) -> tuple[Operation, ...]:
+    """Delete our LRP, LSP and policy of some transit switches, in one transaction."""
+    return tuple(operation for ts in sorted(switches) for operation in _plan_removal(nb, ts))
+
+
+def plan_switch_removal(nb: Northbound) -> tuple[Operation, ...]:
+    """Delete the switches that ovn-ic has made for transit switches."""
+    return tuple(Delete(SWITCH_TABLE, switch.uuid) for switch in nb.switches.values())
+
+
+def _plan_removal(nb: Northbound, ts: str) -> list[Operation]:
     operations: list[Operation] = [
         _delete_lsp(nb, ts, lsp)
         for lsp in nb.waiting_lsps()
@@ -222,7 +238,7 @@ def plan_port_removal(nb: Northbound, ts: str) -> tuple[Operation, ...]:
         for policy in nb.policies
         if policy.external_ids.get(keys.TRANSIT_SWITCH) == ts
     ]
-    return tuple(operations)
+    return operations
 
 
 def _delete_lsp(nb: Northbound, ts: str, lsp: SwitchPort) -> Delete:

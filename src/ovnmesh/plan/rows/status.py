@@ -1,14 +1,16 @@
 """The status record: state and findings, kept in the site's own northbound database.
 
-Called by the reconciler. Must not write when nothing changed.
+Called by the reconciler and by `plan.leave`. Must not write when nothing changed.
 """
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.changes import Batch, Db, merge
+from ovnmesh.model.changes import Batch, Db, Operation, merge
 from ovnmesh.model.finding import Finding
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.report import SiteState
 from ovnmesh.model.status_record import encode_status
+
+OWNS = (f"NB_Global.external_ids:{keys.STATUS}",)
 
 
 def plan_status(nb: Northbound, state: SiteState, findings: tuple[Finding, ...]) -> Batch | None:
@@ -21,3 +23,9 @@ def plan_status(nb: Northbound, state: SiteState, findings: tuple[Finding, ...])
     gone = frozenset({keys.STATUS}) if silent else frozenset()
     operations = merge("NB_Global", nb.global_uuid, "external_ids", nb.external_ids, wanted, gone)
     return Batch(Db.NB, operations, "record status") if operations else None
+
+
+def plan_status_removal(nb: Northbound) -> tuple[Operation, ...]:
+    """Remove the record."""
+    gone = frozenset({keys.STATUS})
+    return merge("NB_Global", nb.global_uuid, "external_ids", nb.external_ids, {}, gone)

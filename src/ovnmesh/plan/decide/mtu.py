@@ -1,15 +1,14 @@
 """The largest packet towards other sites: `options:gateway_mtu` of our transit ports.
 
-Called by `plan.site`. Each gateway's agent reports what fits into its tunnels; a site publishes the
-least of its gateways' values on each transit switch, and its ports get the least of all sites'
-values, so that a sender is told "packet too big" rather than losing packets. Must not touch other
-options, nor what other sites publish.
+Called by `plan.decisions`. Each gateway's agent reports what fits into its tunnels; a site
+publishes the least of its gateways' values on each transit switch, and its ports get the least of
+all sites' values, so that a sender is told "packet too big" rather than losing packets. Must not
+write anything: `plan.rows.claims` publishes, `plan.rows.ports` sets the option.
 """
 
 from collections.abc import Iterable, Mapping
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.changes import MergeKeys, Operation
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.interconnect import TransitSwitch
 from ovnmesh.model.observed import Observed
@@ -23,27 +22,6 @@ def tunnel_mtus(gateways: Iterable[str], observed: Observed) -> Mapping[str, int
         for name in sorted(gateways)
         if name in reports and (mtu := reports[name].tunnel_mtu_bytes) is not None
     }
-
-
-def plan_mtu_claims(
-    switches: Iterable[str], gateways: Iterable[str], observed: Observed
-) -> tuple[Operation, ...]:
-    """Publish what our gateways can carry; without a report, what was published stays.
-
-    Args:
-        switches: transit switches that we are on.
-        gateways: chassis names of our gateways.
-        observed: the site.
-    """
-    mtus = tunnel_mtus(gateways, observed)
-    if not mtus:
-        return ()
-    key, value = keys.MTU_CLAIM + observed.nb.site_id, str(min(mtus.values()))
-    return tuple(
-        MergeKeys("Transit_Switch", ts.uuid, "external_ids", {key: value})
-        for name in switches
-        if (ts := observed.ic.transit_switches[name]).external_ids.get(key) != value
-    )
 
 
 def gateway_mtu(
