@@ -24,6 +24,7 @@ NEEDS = {
     "ovnmesh.operate.openstack": "openstack",
     "ovnmesh.providers.kubernetes": "kubernetes",
     "ovnmesh.providers.openstack.api": "openstack",
+    "ovnmesh.providers.openstack.checks": "openstack",
     "ovnmesh.providers.openstack.objects": "openstack",
     "ovnmesh.providers.openstack.provider": "openstack",
     "ovnmesh.web": "web",
