@@ -126,7 +126,7 @@ class Site:
                 Db.NB,
                 ("Logical_Router", router, "ports"),
                 "Logical_Router_Port",
-                name=f"lrp-{wish.label}-{index}",
+                name=f"lrp-{wish.ports_named_after}-{index}",
                 mac="fa:16:3e:00:00:01",
                 networks=frozenset({network}),
                 gateway_chassis=frozenset(),

@@ -94,7 +94,7 @@ def test_neutron_is_found_in_the_catalog(reader) -> None:
     reader.start()
     wait_for(lambda: reader.subnets() == [CIDR], 20, reader.error)
     (router,) = reader.provider.read().routers
-    assert router.label == "router0"
+    assert router.ports_named_after == "router0"
     assert "172.31." in str(list(reader.provider.read().denied))
 
 

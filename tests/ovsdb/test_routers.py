@@ -6,6 +6,7 @@ that ovn-ic learned (Neutron up to 27), delete ports named `lrp-*` (its repair, 
 
 import threading
 import time
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -32,7 +33,7 @@ class Cloud:
         self._changed = threading.Event()
 
     def say(self, *routers: Router) -> None:
-        self.state = ProviderState(self.state.config, True, (), (), (), routers)
+        self.state = replace(self.state, routers=routers)
         self._changed.set()
 
     def read(self) -> ProviderState:
@@ -61,12 +62,19 @@ class OpenStack:
             gw_nodes=("az2-gw",),
             auto_route=True,
         )
-        self.cloud = Cloud(ProviderState(config, True, (), (), (), (ROUTER0,)))
+        self.cloud = Cloud(ProviderState(config, True, (), (), (), (ROUTER0,), {}, True))
 
     def add_router(self, router: Router, cidr: str) -> None:
         mac = f"fa:16:3e:00:00:{int(cidr.split('.')[2]):02d}"
         self.site.nbctl(
-            "lr-add", router.name, "--", "lrp-add", router.name, f"{router.label}-0", mac, cidr
+            "lr-add",
+            router.name,
+            "--",
+            "lrp-add",
+            router.name,
+            f"{router.ports_named_after}-0",
+            mac,
+            cidr,
         )
 
     def learned(self, router: Router = ROUTER0) -> list[str]:

@@ -277,7 +277,8 @@ anything = st.builds(
     denied=st.lists(st.tuples(anywhere, words)).map(collect_reasons),
     local=st.frozensets(anywhere),
     gateways=st.from_type(GatewayPolicy),
-    routers=st.lists(st.builds(Router, words, words, st.lists(words).map(tuple))).map(tuple),
+    routers=st.lists(st.from_type(Router)).map(tuple),
+    shared_database=st.booleans(),
     ic_nb=words,
     ic_sb=words,
 )

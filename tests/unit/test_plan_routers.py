@@ -36,7 +36,7 @@ def site_with(*routers: Router, switches: int = 1, mesh: Mesh | None = None) -> 
 
 
 def asked(*routers: Router, az: str = "os1") -> Desired:
-    return wish(az, routers=routers)
+    return wish(az, routers=routers, shared_database=True)
 
 
 def router_uuid(site: Site, router: Router) -> str:
@@ -103,7 +103,7 @@ def test_one_router_is_on_every_switch() -> None:
 
 def test_switches_that_are_named_are_used() -> None:
     site = site_with(ONE, TWO, switches=3)
-    named = Router(ONE.name, ONE.label, ("ts2",))
+    named = Router(ONE.name, ONE.ports_named_after, ("ts2",))
     site.settle(asked(named, TWO))
     assert set(ports(site)) == {"lrp-router0-ts2", "lrp-router1-ts"}
 
@@ -130,7 +130,12 @@ def test_a_switch_given_to_another_router_moves_there() -> None:
     site = site_with(ONE, TWO, switches=2)
     site.settle(asked(ONE, TWO))
     address = {n for row in ports(site).values() for n in row["networks"]}
-    site.settle(asked(Router(ONE.name, ONE.label, ("ts1",)), Router(TWO.name, TWO.label, ("ts",))))
+    site.settle(
+        asked(
+            Router(ONE.name, ONE.ports_named_after, ("ts1",)),
+            Router(TWO.name, TWO.ports_named_after, ("ts",)),
+        )
+    )
     assert set(ports(site)) == {"lrp-router0-ts1", "lrp-router1-ts"}
     assert {n for row in ports(site).values() for n in row["networks"]} == address
 
@@ -139,7 +144,7 @@ def test_a_router_no_longer_named_is_disconnected_and_its_switch_is_free() -> No
     site = site_with(ONE, TWO, switches=2)
     site.settle(asked(ONE, TWO))
     site.routers = (ONE,)  # TWO is known from the record
-    site.settle(asked(Router(ONE.name, ONE.label, ("ts",))))
+    site.settle(asked(Router(ONE.name, ONE.ports_named_after, ("ts",))))
     assert set(ports(site)) == {"lrp-router0-ts"}
     ts1 = site.observed.ic.transit_switches["ts1"]
     assert not ts1.claims

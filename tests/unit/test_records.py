@@ -62,7 +62,7 @@ def test_a_kube_ovn_site_of_version_0_1_0() -> None:
         denied={parse_prefix("10.199.0.0/16"): ("opted out",)},
         local=frozenset({parse_prefix("10.16.0.0/16")}),
         gateways=GatewayPolicy(True, True, 300, mtu_bytes=0),
-        routers=(Router("vpc"),),
+        routers=(Router("vpc", bypass_policy=True),),
         ic_nb="tcp:192.168.65.3:6645,tcp:[fd00::3]:6645",
         ic_sb="tcp:192.168.65.3:6646,tcp:[fd00::3]:6646",
     )
@@ -75,6 +75,7 @@ def test_an_openstack_site_of_version_0_1_0() -> None:
         False,
         local=frozenset({parse_prefix("192.168.1.0/24")}),
         routers=(Router("neutron-1", "router0"), Router("neutron-2", "router1", ("ts1", "ts2"))),
+        shared_database=True,
         ic_nb="tcp:192.168.65.3:7000",
         ic_sb="tcp:192.168.65.3:6646",
     )

@@ -62,7 +62,7 @@ def decide_intent(
 
 def make_desired(config: InterconnectConfig, state: ProviderState, router: str) -> Desired:
     """The wish that a good reading expresses."""
-    routers = state.routers or (Router(router),)
+    routers = state.routers or (Router(router, bypass_policy=True),)
     names = {each.name for each in routers}
     denied = [(from_network(network), why) for network, why in state.denied.items()]
     local: set[Prefix] = set()
@@ -88,6 +88,7 @@ def make_desired(config: InterconnectConfig, state: ProviderState, router: str) 
         frozenset(local),
         config.gateways,
         routers,
+        state.shared_database,
         *_remotes(config),
     )
 

@@ -86,7 +86,7 @@ class SiteDatabases:
         if self.nb.set_conditions(conditions) or not self.nb.settled():
             return None
         observed = Observed(nb, observe_southbound(self.sb.snapshot()), ic)
-        if self._must_audit(observed):
+        if self._must_audit(observed, intent):
             if not self._auditing:
                 self._wake()
             self._audit_until = self._clock() + AUDIT_S
@@ -96,14 +96,16 @@ class SiteDatabases:
     def _auditing(self) -> bool:
         return self._clock() < self._audit_until
 
-    def _must_audit(self, observed: Observed) -> bool:
+    def _must_audit(self, observed: Observed, intent: Intent) -> bool:
         """Whether there is a reason to look at learned routes from the next pass on.
 
         Not from this one: a storm has to be ended before its routes can be counted. A process that
         starts does not know what has happened before, which matters where others change routers.
         """
         before, self._served = self._served, observed.nb.served_switches()
-        if storming(observed) or (observed.nb.shared if before is None else before - self._served):
+        wish = intent.desired or observed.nb.record
+        shared = wish is not None and wish.shared_database
+        if storming(observed) or (shared if before is None else before - self._served):
             return True
         return self._auditing and bool(surplus((), observed))
 

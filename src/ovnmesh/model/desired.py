@@ -46,28 +46,38 @@ class Router:
 
     Attributes:
         name: its name in the northbound database, such as ``ovn-cluster`` or ``neutron-<id>``.
-        label: what its ports are named after: ``lrp-<label>-<ts>`` and ``lsp-<ts>-<label>``; ""
-            for names after the availability zone, ``<az>-<ts>`` and ``<ts>-<az>``.
+        ports_named_after: ``x`` for ports ``lrp-x-<ts>`` and ``lsp-<ts>-x``; "" for ports named
+            after the availability zone, ``<az>-<ts>`` and ``<ts>-<az>``.
         transit_switches: the only ones it may use; empty for whichever it is given.
+        bypass_policy: whether traffic has to be let past policies of its own, as Kube-OVN's
+            gateways have (`ovn_keys.POLICY_PRIORITY`).
     """
 
     name: str
-    label: str = ""
+    ports_named_after: str = ""
     transit_switches: tuple[str, ...] = ()
+    bypass_policy: bool = False
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.ports_named_after or self.name
 
     def lrp_name(self, az: str, ts: str) -> str:
         """Name of its port on a transit switch."""
-        return f"lrp-{self.label}-{ts}" if self.label else keys.lrp_name(az, ts)
+        after = self.ports_named_after
+        return f"lrp-{after}-{ts}" if after else keys.lrp_name(az, ts)
 
     def lsp_name(self, az: str, ts: str) -> str:
         """Name of the transit switch's port towards it."""
-        return f"lsp-{ts}-{self.label}" if self.label else keys.lsp_name(az, ts)
+        after = self.ports_named_after
+        return f"lsp-{ts}-{after}" if after else keys.lsp_name(az, ts)
 
 
 #: What the documents describe.
 DEFAULT_POLICY = GatewayPolicy()
 #: Kube-OVN's router of the default VPC (``--cluster-router``).
-CLUSTER_ROUTER = Router("ovn-cluster")
+CLUSTER_ROUTER = Router("ovn-cluster", bypass_policy=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,9 @@ class Desired:
         local: prefixes of the cluster's own subnets, whether or not OVN has them yet.
         gateways: how gateways serve.
         routers: logical routers to connect.
+        shared_database: whether strangers' routers are in the northbound database as well: their
+            networks, and routes that somebody wrote, may be the site's own by their looks only,
+            and what ovn-ic left on routers may have been changed meanwhile.
         ic_nb: OVSDB connection methods of the interconnection northbound database.
         ic_sb: those of the interconnection southbound database.
     """
@@ -93,6 +106,7 @@ class Desired:
     local: frozenset[Prefix] = frozenset()
     gateways: GatewayPolicy = DEFAULT_POLICY
     routers: tuple[Router, ...] = (CLUSTER_ROUTER,)
+    shared_database: bool = False
     ic_nb: str = ""
     ic_sb: str = ""
 

@@ -223,11 +223,6 @@ class Northbound:
         """The router of that name, None if the database does not have it."""
         return next((r for r in self.routers if r.wish.name == name and r.uuid), None)
 
-    @property
-    def shared(self) -> bool:
-        """Whether the database has routers of others too, as OpenStack's does."""
-        return any(router.wish.label for router in self.routers)
-
     def lrp_by_name(self, name: str) -> RouterPort | None:
         """The router port of that name, if a router of the site has it."""
         return next((port for port in self.router_ports if port.name == name), None)

@@ -27,6 +27,7 @@ class _Record(msgspec.Struct, frozen=True):
     local: list[str]
     gateways: GatewayPolicy
     routers: tuple[Router, ...]
+    shared_database: bool
     ic_nb: str
     ic_sb: str
 
@@ -46,6 +47,7 @@ def encode_desired(desired: Desired) -> str:
             [str(prefix) for prefix in sorted(desired.local)],
             desired.gateways,
             desired.routers,
+            desired.shared_database,
             desired.ic_nb,
             desired.ic_sb,
         )
@@ -73,6 +75,7 @@ def decode_desired(raw: str, router: str) -> Desired | None:
             local=frozenset(map(parse_prefix, record.local)),
             gateways=record.gateways,
             routers=record.routers,
+            shared_database=record.shared_database,
             ic_nb=record.ic_nb,
             ic_sb=record.ic_sb,
         )

@@ -27,7 +27,9 @@ class _Record(msgspec.Struct, frozen=True):
     config: dict[str, str]
     denied: dict[str, str]
     local: list[str]
-    #: Name, label, and transit switches of each; only where routers have labels.
+    #: Name, label, and transit switches of each; only where routers have labels, which meant at
+    #: once that ports are named after it, that the database is shared, and that it is not
+    #: Kube-OVN's.
     routers: tuple[tuple[str, ...], ...] = ()
 
 
@@ -55,9 +57,11 @@ def decode_0_1(raw: str, router: str) -> Desired | None:
             local=frozenset(map(parse_prefix, record.local)),
             gateways=_policy(data),
             routers=tuple(
-                Router(name, label, tuple(switches)) for name, label, *switches in record.routers
+                Router(name, label, tuple(switches), bypass_policy=not label)
+                for name, label, *switches in record.routers
             )
-            or (Router(router),),
+            or (Router(router, bypass_policy=True),),
+            shared_database=any(label for _, label, *_ in record.routers),
             ic_nb=tcp_remotes(hosts, int(data["ic-nb-port"])),
             ic_sb=tcp_remotes(hosts, int(data["ic-sb-port"])),
         )

@@ -29,6 +29,7 @@ class ProviderState:
         nodes: nodes of the cluster, ordered by name.
         routers: logical routers to connect; empty for the one the controller was told of.
         denied: further networks never to be advertised or learned, each with the reason.
+        shared_database: see `Desired`.
         problems: everything wrong with the documents; non-empty means "keep the last good state".
     """
 
@@ -39,6 +40,7 @@ class ProviderState:
     problems: tuple[Problem, ...]
     routers: tuple[Router, ...] = ()
     denied: Mapping[Network, str] = field(default_factory=dict)
+    shared_database: bool = False
 
 
 class Provider(Protocol):

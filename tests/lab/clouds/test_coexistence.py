@@ -204,7 +204,10 @@ def test_the_record_of_the_site_names_its_router(cloud: Cloud) -> None:
     raw = cloud.nbctl("os1", "get", "NB_Global", ".", "external_ids:ovnmesh-site")
     record = json.loads(json.loads(raw))
     (router,) = record["routers"]
-    assert (router["name"], router["label"]) == (f"neutron-{cloud.router0().id}", "router0")
+    assert (router["name"], router["ports_named_after"]) == (
+        f"neutron-{cloud.router0().id}",
+        "router0",
+    )
     assert record["local"] == ["192.168.1.0/24"]
 
 

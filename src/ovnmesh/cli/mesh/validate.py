@@ -57,7 +57,7 @@ def _print(verdicts: list[Verdict], cloud: bool) -> None:
         ((verdict.path, verdict.az, verdict.word) for verdict in verdicts),
     )
     routers = [
-        (v.az, router.label, router.name, ",".join(router.transit_switches) or "any")
+        (v.az, router.ports_named_after, router.name, ",".join(router.transit_switches) or "any")
         for v in verdicts
         if v.state is not None
         for router in v.state.routers
@@ -87,7 +87,11 @@ def _to_json(verdict: Verdict) -> dict[str, Any]:
         ],
         "error": verdict.error,
         "routers": [
-            {"label": r.label, "logical_router": r.name, "transit_switches": r.transit_switches}
+            {
+                "label": r.ports_named_after,
+                "logical_router": r.name,
+                "transit_switches": r.transit_switches,
+            }
             for r in (state.routers if state is not None else ())
         ],
         "networks": [asdict(line) for line in verdict.networks],

@@ -55,7 +55,7 @@ def decide_conflicts(
         return Conflicts({}, frozenset(), ())
     nb = observed.nb
     local = observed.own_prefixes
-    if not nb.shared:
+    if not desired.shared_database:
         written = written_routes(nb)
         routed = {prefix for prefix, hop in written if any(net.holds(hop) for net in local)}
         local |= routed - set(withheld)

@@ -62,7 +62,7 @@ def written_routes(nb: Northbound) -> Iterator[tuple[Prefix, Address]]:
 
     They are those of all routers (which router has them is not replicated); one that is on the
     cluster's router is told by its next hop, which is on a network of that router. Not so where
-    strangers' routers may have the same networks (`Northbound.shared`).
+    strangers' routers may have the same networks (`Desired.shared_database`).
     """
     for route in nb.static_routes:
         if route.learned or route.policy == "src-ip":

@@ -23,7 +23,7 @@ class Attachment:
         router: UUID of the router.
         lrp: name of the router's port.
         lsp: name of the switch's port.
-        bypass: whether traffic has to be let past the router's policies, which Kube-OVN writes.
+        bypass: whether traffic has to be let past policies of the router.
     """
 
     ts: str
@@ -113,7 +113,7 @@ def _attach(
     wish: Router, router: LogicalRouter, ts: str, az: str, observed: Observed
 ) -> Attachment:
     lrp, lsp = wish.lrp_name(az, ts), wish.lsp_name(az, ts)
-    if wish.label:
+    if wish.ports_named_after:
         # Names come from people here: another site may have a router of that name, and a new name
         # for a port that is in use would lose its traffic.
         nb = observed.nb
@@ -127,11 +127,11 @@ def _attach(
         own = {az, nb.name}
         if any(p.name == lsp and p.az not in own for p in observed.ic.ports):
             lsp = f"{wish.lsp_name(az, ts)}-{az}"
-    return Attachment(ts, router.uuid, lrp, lsp, bypass=not wish.label)
+    return Attachment(ts, router.uuid, lrp, lsp, bypass=wish.bypass_policy)
 
 
 def _check(wish: Router, router: LogicalRouter | None, mine: Sequence[str]) -> Finding | None:
-    name = wish.label or wish.name
+    name = wish.title
     if router is None:
         return Finding(
             Code.ROUTER_MISSING,

@@ -37,7 +37,7 @@ def plan_nat_guard(
         if not _needed(router, external, observed):
             operations += map(_delete, guards)
         elif not guards and marked:
-            operations += _make(router, marked[0], observed.nb.site_id)
+            operations += _make(router, marked[0], observed.nb)
     return tuple(operations)
 
 
@@ -53,9 +53,10 @@ def _needed(router: LogicalRouter, external: tuple[RouterPort, ...], observed: O
     )
 
 
-def _make(router: LogicalRouter, chassis: str, site_id: str) -> tuple[Operation, ...]:
-    label = router.wish.label
-    name = f"{keys.NAT_GUARD}-{label}" if label else keys.NAT_GUARD
+def _make(router: LogicalRouter, chassis: str, nb: Northbound) -> tuple[Operation, ...]:
+    wish, name = router.wish, keys.NAT_GUARD
+    if wish.ports_named_after or len(nb.routers) > 1:
+        name += f"-{wish.title}"
     port = Named(symbol(name))
     return (
         Insert(
@@ -64,7 +65,7 @@ def _make(router: LogicalRouter, chassis: str, site_id: str) -> tuple[Operation,
                 "name": name,
                 "mac": MAC,
                 "networks": frozenset({NETWORK}),
-                "external_ids": {keys.OWNER: site_id},
+                "external_ids": {keys.OWNER: nb.site_id},
             },
             port.name,
             Parent("Logical_Router", Uuid(router.uuid), "ports"),

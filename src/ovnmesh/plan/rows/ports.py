@@ -94,8 +94,7 @@ def _plan_port(connection: Connection, nb: Northbound) -> list[Operation]:
         operations += _mend_options(lrp, connection.options)
     if lsp is not None:
         operations += _mend_lsp(lsp, attachment.lsp, name, tags)
-    if attachment.bypass:
-        operations += _plan_policy(nb, attachment, tags)
+    operations += _plan_policy(nb, attachment, tags)
     return operations
 
 
@@ -181,6 +180,8 @@ def _plan_policy(
 ) -> list[Operation]:
     wanted, ts = policy_match(attachment.lrp), attachment.ts
     existing = [p for p in nb.policies if p.external_ids.get(keys.TRANSIT_SWITCH) == ts]
+    if not attachment.bypass:
+        return [_delete_policy(policy.uuid) for policy in existing]
     if not existing:
         return [
             Insert(

@@ -64,6 +64,7 @@ def resolve(file: SiteFile, neutron: Neutron) -> ProviderState:
         tuple(problems),
         routers,
         denied,
+        shared_database=True,
     )
 
 
