@@ -77,6 +77,7 @@ class Site:
     join: str = "100.64.0.1/16"
     nodes: tuple[str, ...] = ("gw", "n1", "n2")
     version: str = "23.03.1-20.27.0-70.6"
+    ovn_ic_version: str = ""
     db: FakeOvsdb = field(default_factory=FakeOvsdb)
     number: int = 1
     routers: tuple[Router, ...] = ()
@@ -142,6 +143,7 @@ class Site:
             observe_northbound(self.db.snapshot(Db.NB), "ovn-cluster", self.routers),
             observe_southbound(self.db.snapshot(Db.SB)),
             observe_interconnect(ic.snapshot(Db.IC_NB), ic.snapshot(Db.IC_SB)),
+            self.ovn_ic_version,
         )
 
     def apply(self, plan: Plan) -> None:

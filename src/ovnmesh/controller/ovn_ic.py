@@ -29,6 +29,7 @@ LAST_BACKOFF_S = 10.0
 #: A child that lived this many seconds died for a new reason.
 STABLE_S = 30.0
 STOP_TIMEOUT_S = 3.0
+VERSION_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,22 @@ class OvnIcArguments:
     sb: str
     ic_nb: str
     ic_sb: str
+
+
+def installed_version() -> str:
+    """What ``ovn-ic --version`` says, such as ``ovn-ic 23.03.1``; "" if it does not answer."""
+    try:
+        asked = subprocess.run(
+            ["ovn-ic", "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=VERSION_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return asked.stdout.partition("\n")[0]
 
 
 class OvnIc:
@@ -67,6 +84,8 @@ class OvnIc:
         #: Process and leaders that were seen connected to each other: no need to look again.
         self._settled: object = None
         self.restarts = 0
+        #: What the program says of its version; "" if it does not answer.
+        self.version = installed_version()
 
     @property
     def running(self) -> bool:
@@ -194,6 +213,7 @@ class OvnIc:
             "-vconsole:off",
         ]
         environment = {**os.environ, "OVN_RUNDIR": str(self._run_dir)}
+        self.version = installed_version()  # it may have been upgraded
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
         except OSError as exc:

@@ -235,7 +235,7 @@ class Reconciler:
             if electing_s > 0:
                 return self._await_election(intent, electing_s)
             return self._without_ic(nb, intent, moved)
-        observed = self._site.observe(intent, self._ic.read())
+        observed = self._site.observe(intent, self._ic.read(), self._ovn_ic.version)
         if observed is None:  # rows are on their way and will wake us
             return self._as_told(intent)
         plan = self._plan(intent, observed)
@@ -256,7 +256,7 @@ class Reconciler:
         return Outcome(state, tuple(self._told), again_s, input_ok=intent.input_ok)
 
     def _plan_against(self, intent: Intent, ic: Interconnect) -> Plan | None:
-        observed = self._site.observe(intent, ic)
+        observed = self._site.observe(intent, ic, self._ovn_ic.version)
         return self._plan(intent, observed) if observed is not None else None
 
     def _plan(self, intent: Intent, observed: Observed) -> Plan:

@@ -69,8 +69,14 @@ class SiteDatabases:
         wanted = desired.routers if desired is not None else ()
         return observe_northbound(self.nb.snapshot(), self._router, wanted)
 
-    def observe(self, intent: Intent, ic: Interconnect) -> Observed | None:
-        """The site and the mesh, or None while rows are still on their way."""
+    def observe(self, intent: Intent, ic: Interconnect, ovn_ic: str) -> Observed | None:
+        """The site and the mesh, or None while rows are still on their way.
+
+        Args:
+            intent: what the site is to do.
+            ic: the mesh.
+            ovn_ic: what the ovn-ic that runs here says of its version.
+        """
         nb = self.northbound(intent)
         switches = set(ic.transit_switches) | nb.served_switches()
         az = intent.desired.az_name if intent.desired is not None else nb.name
@@ -85,7 +91,7 @@ class SiteDatabases:
         conditions["Logical_Router_Static_Route"] = routes
         if self.nb.set_conditions(conditions) or not self.nb.settled():
             return None
-        observed = Observed(nb, observe_southbound(self.sb.snapshot()), ic)
+        observed = Observed(nb, observe_southbound(self.sb.snapshot()), ic, ovn_ic)
         if self._must_audit(observed, intent):
             if not self._auditing:
                 self._wake()

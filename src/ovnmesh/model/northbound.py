@@ -10,7 +10,6 @@ from functools import cached_property
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.addresses import Address, Endpoint, Interface
-from ovnmesh.model.capabilities import Capabilities, parse_capabilities
 from ovnmesh.model.denied import Reasons, collect_reasons, decode_denied, pairs_of
 from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.gateway_state import GatewayState, decode_gateway_state
@@ -213,11 +212,6 @@ class Northbound:
     def site_id(self) -> str:
         """The site's identity: the UUID of its NB_Global row, stable for the database's life."""
         return self.global_uuid
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the site's OVN version can do."""
-        return parse_capabilities(self.options.get(keys.NORTHD_VERSION, ""))
 
     def router(self, name: str) -> LogicalRouter | None:
         """The router of that name, None if the database does not have it."""

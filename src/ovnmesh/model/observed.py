@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from ovnmesh import ovn_keys as keys
 from ovnmesh.model.addresses import Address
+from ovnmesh.model.capabilities import Capabilities, parse_capabilities
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.northbound import Northbound, RouterPort
 from ovnmesh.model.prefixes import Prefix, is_link_local
@@ -46,6 +48,7 @@ class Observed:
     """One site and the mesh it is in.
 
     Attributes:
+        ovn_ic: what the ovn-ic that the controller runs says of its version; "" if unknown.
         az: name after which ports are called that are ours and not tagged yet; "" for the name that
             the site has.
     """
@@ -53,7 +56,13 @@ class Observed:
     nb: Northbound
     sb: Southbound
     ic: Interconnect
+    ovn_ic: str = ""
     az: str = ""
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """What the site's OVN versions get wrong."""
+        return parse_capabilities(self.nb.options.get(keys.NORTHD_VERSION, ""), self.ovn_ic)
 
     def under(self, az: str) -> "Observed":
         """The same site, whose untagged ports are called after that name."""

@@ -110,6 +110,6 @@ def decide(desired: Desired, observed: Observed, ages: Ages) -> Decisions:
             *external.findings,
             *(check_mtu(gateways.marked, observed) if desired.gateways.mtu_bytes is None else ()),
             *(manual_findings if desired.auto_route else ()),
-            *check_deny_list(listed, observed.nb.capabilities),
+            *check_deny_list(listed, observed.capabilities),
         ),
     )

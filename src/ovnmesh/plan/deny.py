@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.capabilities import Capabilities
+from ovnmesh.model.capabilities import Capabilities, Quirk
 from ovnmesh.model.denied import Reasons, collect_reasons, deny_list, pairs_of
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Code, Finding, Severity
@@ -48,7 +48,7 @@ def decide_denied(desired: Desired, observed: Observed, *found: Mapping[Prefix, 
     pairs += [pair for source in (*found, original) for pair in source.items()]
     # OVN itself never advertises link-local prefixes; where naming one would block all of IPv6,
     # leave it to OVN.
-    breaks = observed.nb.capabilities.denylist_breaks_ipv6
+    breaks = observed.capabilities.has(Quirk.DENY_LIST_BREAKS_IPV6)
     named = [prefix for prefix in LINK_LOCAL if prefix.version == 4 or not breaks]
     return Denied(
         collect_reasons([*pairs, *((prefix, LINK_LOCAL_REASON) for prefix in LINK_LOCAL)]),
@@ -67,14 +67,15 @@ def _original(nb: Northbound) -> tuple[Prefix, ...]:
 def check_deny_list(denied: Iterable[Prefix], capabilities: Capabilities) -> tuple[Finding, ...]:
     """Warn where this OVN version denies more than it was asked to."""
     wide = [prefix for prefix in denied if prefix.version == 6]
-    if not wide or not capabilities.denylist_breaks_ipv6:
+    if not wide or not capabilities.has(Quirk.DENY_LIST_BREAKS_IPV6):
         return ()
+    version = capabilities.judged(Quirk.DENY_LIST_BREAKS_IPV6)
     shortest = min(prefix.length for prefix in wide)
     return (
         Finding(
             Code.IPV6_DENY_LIST,
             str(wide[0]),
-            f"OVN {'.'.join(map(str, capabilities.version))} blocks every IPv6 prefix of length "
+            f"OVN {'.'.join(map(str, version))} blocks every IPv6 prefix of length "
             f"{shortest} or more while {wide[0]} is on the deny list (fixed in OVN 23.03.3), so "
             "other IPv6 subnets of this site are not connected either. Upgrade OVN, or advertise "
             f"{wide[0]}.",

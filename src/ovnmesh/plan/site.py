@@ -77,7 +77,7 @@ STAGES = (
         "name, routes and transit ports",
         (
             lambda d: plan_global(d.desired, d.observed, d.denied, d.gateways),
-            lambda d: plan_ports(d.connections.wanted, d.observed.nb),
+            lambda d: plan_ports(d.connections.wanted, d.observed),
             lambda d: plan_gateway_chassis(d.connections.wanted, d.gateways.ranked, d.observed),
             lambda d: plan_port_removals(d.connections.removed, d.observed.nb),
             lambda d: plan_surplus(d.attachments.by_switch, d.observed),
@@ -123,7 +123,9 @@ def plan_site(desired: Desired, observed: Observed, ages: Ages = MappingProxyTyp
 
 def _waiting(decided: Decisions) -> tuple[str, ...]:
     """Transit switches that ovn-ic has yet to make here, or to give our port its key on."""
-    nb, attachments = decided.observed.nb, decided.attachments.by_switch
+    observed, attachments = decided.observed, decided.attachments.by_switch
     return tuple(
-        ts for ts in decided.endpoints if ts not in nb.switches or awaits_key(nb, attachments[ts])
+        ts
+        for ts in decided.endpoints
+        if ts not in observed.nb.switches or awaits_key(observed, attachments[ts])
     )

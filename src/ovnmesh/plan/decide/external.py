@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.capabilities import Quirk
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.northbound import LogicalRouter, Nat, RouterPort
@@ -92,7 +93,7 @@ def _undeniable(
     for prefix in found:
         if any(prefix.contains(other) for other in inside):
             reasons[prefix] = "denying it would deny networks of sites that lie within it"
-        elif prefix.version == 6 and observed.nb.capabilities.denylist_breaks_ipv6:
+        elif prefix.version == 6 and observed.capabilities.has(Quirk.DENY_LIST_BREAKS_IPV6):
             reasons[prefix] = (
                 f"this OVN would deny every IPv6 prefix of length {prefix.length} or more with it "
                 "(fixed in 23.03.3)"
@@ -185,11 +186,9 @@ def _check_load_balancers(
     inner: tuple[RouterPort, ...],
     observed: Observed,
 ) -> tuple[Finding, ...]:
-    """Load balancers of the router: OVN 23.03 binds them to any one of its gateway ports.
-
-    Measured on 23.03.1; a later OVN may do better (its pull request 227), and Kube-OVN's patched
-    one does.
-    """
+    """Load balancers of the router, which OVN may bind to the wrong one of its gateway ports."""
+    if not observed.capabilities.has(Quirk.LOAD_BALANCER_AT_ONE_PORT):
+        return ()
     active = observed.sb.active
     carriers = {active[port.name] for port in (*ports, *inner) if port.name in active}
     if not ports or len(carriers) < 2:

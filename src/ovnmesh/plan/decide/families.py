@@ -1,13 +1,13 @@
 """Networks of an address family that no transit switch carries.
 
-Called by `plan.decisions`. ovn-ic 23.03 advertises them all the same, by way of its port's
-link-local address, takes that for a mistake, deletes the row and inserts it again, some thousand
-times a second (ovn-ic.c: get_nexthop_from_lport_addresses, add_to_routes_learned; measured: 20 MB
-of IC-SB a minute). So they are denied. Must not decide anything about families that are carried.
+Called by `plan.decisions`. ovn-ic advertises them all the same, without end
+(`Quirk.UNCARRIED_FAMILY_CHURN`), so they are denied. Must not decide anything about families that
+are carried.
 """
 
 from collections.abc import Iterable, Mapping
 
+from ovnmesh.model.capabilities import Quirk
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix, is_link_local
 
@@ -21,7 +21,7 @@ def uncarried(switches: Iterable[str], observed: Observed) -> Mapping[Prefix, st
     """
     used = [observed.ic.transit_switches[ts] for ts in switches]
     carried = {subnet.version for switch in used for subnet in switch.subnets}
-    if not carried:
+    if not carried or not observed.capabilities.has(Quirk.UNCARRIED_FAMILY_CHURN):
         return {}
     routed = (
         route.prefix

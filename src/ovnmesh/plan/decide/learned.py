@@ -1,13 +1,14 @@
 """Learned routes that ovn-ic leaves, or makes, where nothing connects a router any more.
 
 Called by `plan.site`, and by the controller, which replicates learned routes only while they have
-to be looked at. ovn-ic 23.03 adds the same routes again and again, thousands in a second, to a
-router that is disabled or whose port on a transit switch is gone, and never takes them back (fixed
-in OVN 24.03.7 and 25.03.2). Must not look at routes that somebody wrote.
+to be looked at. ovn-ic adds the same routes again and again, thousands in a second, to a router
+that is disabled or whose port on a transit switch is gone (`Quirk.ROUTE_STORM`), and never takes
+them back. Must not look at routes that somebody wrote.
 """
 
 from collections.abc import Iterable
 
+from ovnmesh.model.capabilities import Quirk
 from ovnmesh.model.interconnect import TransitSwitch
 from ovnmesh.model.northbound import StaticRoute
 from ovnmesh.model.observed import Observed
@@ -18,6 +19,8 @@ def storming(observed: Observed) -> bool:
 
     A switch port that never had a router port does no harm: it has no address in IC-SB.
     """
+    if not observed.capabilities.has(Quirk.ROUTE_STORM):
+        return False
     nb = observed.nb
     connected = {port.name for port in observed.ic.ports if port.written}
     disabled = {router.uuid for router in nb.routers if not router.enabled}

@@ -2,12 +2,14 @@
 
 Called by `plan.decisions`. A transit switch serves one router of a site: OVN before 23.09
 advertises only one of several (docs/adr/0021). A router that is disabled, or gone, is taken off its
-switches, because ovn-ic 23.03 inserts routes into it without end. Must not write anything.
+switches: it carries nothing, and ovn-ic may insert routes into it without end
+(`Quirk.ROUTE_STORM`). Must not write anything.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ovnmesh.model.capabilities import Quirk
 from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.northbound import LogicalRouter
@@ -68,7 +70,8 @@ def decide_attachments(desired: Desired, observed: Observed) -> Attachments:
     for wish in desired.routers:
         mine = tuple(ts for ts in switches if dealt.get(ts) == wish.name)
         router = observed.nb.router(wish.name)
-        problem = _check(wish, router, mine)
+        storms = observed.capabilities.has(Quirk.ROUTE_STORM)
+        problem = _check(wish, router, mine, storms)
         if problem is not None:
             findings.append(problem)
         if router is None or not router.enabled:
@@ -130,7 +133,9 @@ def _attach(
     return Attachment(ts, router.uuid, lrp, lsp, bypass=wish.bypass_policy)
 
 
-def _check(wish: Router, router: LogicalRouter | None, mine: Sequence[str]) -> Finding | None:
+def _check(
+    wish: Router, router: LogicalRouter | None, mine: Sequence[str], storms: bool
+) -> Finding | None:
     name = wish.title
     if router is None:
         return Finding(
@@ -144,9 +149,9 @@ def _check(wish: Router, router: LogicalRouter | None, mine: Sequence[str]) -> F
         return Finding(
             Code.ROUTER_DISABLED,
             name,
-            f"router {wish.name} is disabled, so it is taken off its transit switches: ovn-ic "
-            "would add routes to it without end. Enable it again, or take it out of the "
-            "configuration.",
+            f"router {wish.name} is disabled, so it is taken off its transit switches"
+            f"{': ovn-ic would add routes to it without end' if storms else ''}. Enable it again, "
+            "or take it out of the configuration.",
             Severity.WARNING,
         )
     if not mine:

@@ -51,7 +51,8 @@ def park(endpoint: Endpoint) -> Endpoint:
 def parking_network(mac: str) -> Interface:
     """An address of the discard prefix (RFC 6666) with the MAC as its end; in nobody's network.
 
-    Not a link-local one: ovn-ic 23.03 would add and delete IPv6 routes by way of it without end.
+    Not a link-local one: IPv6 routes by way of it make ovn-ic churn, as those of a family that no
+    switch carries do (`Quirk.UNCARRIED_FAMILY_CHURN`).
     """
     octets = bytes.fromhex(mac.replace(":", ""))
     return make_interface(DISCARD.version, DISCARD.first + int.from_bytes(octets, "big"), 128)

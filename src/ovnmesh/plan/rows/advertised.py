@@ -1,12 +1,13 @@
 """Routes in IC-SB: which of ours count as held, and those that ovn-ic forgets to withdraw.
 
-Called by `plan.site` and `plan.leave`. ovn-ic writes the rows; it withdraws them only where a
-router has a port on the transit switch (ovn-ic.c, route_run).
+Called by `plan.site` and `plan.leave`. ovn-ic writes the rows; where it leaves some behind, see
+`Quirk.STALE_ADVERTISEMENTS`.
 """
 
 from collections.abc import Collection, Iterable
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.capabilities import Quirk
 from ovnmesh.model.changes import Delete, MergeKeys, Operation
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.observed import Observed
@@ -33,6 +34,8 @@ def plan_withdrawals(connected: Iterable[str], observed: Observed) -> tuple[Oper
         observed: the site and the mesh.
     """
     nb = observed.nb
+    if not observed.capabilities.has(Quirk.STALE_ADVERTISEMENTS):
+        return ()
     served = {port.transit_switch for port in nb.tagged_ports} | set(connected)
     return tuple(
         Delete(TABLE, route.uuid)

@@ -37,11 +37,10 @@ def plan_gateway_chassis(
         ranked: chassis names with their priority, by transit switch.
         observed: the site, before its ports were mended.
     """
-    nb = observed.nb
     return tuple(
         operation
         for ts, connection in wanted.items()
-        if not awaits_key(nb, connection.attachment)
+        if not awaits_key(observed, connection.attachment)
         for operation in _plan_port(ranked[ts], connection.attachment, observed)
     )
 

@@ -1,19 +1,18 @@
 """Who we are in IC-SB: renaming an availability zone, and moving it to another database.
 
-Called by `plan.site` and `plan.leave`. ovn-ic 23.03 cannot follow a new NB_Global.name: it deletes
-the old Availability_Zone row, which other rows still reference (ovn-ic.c, az_run). So, with ovn-ic
-paused, the row and the port bindings are renamed in place: everything that refers to them by UUID,
-routes and gateways, stays as it is.
+Called by `plan.site` and `plan.leave`. ovn-ic cannot follow a site to a new name
+(`Quirk.RENAME_LOSES_ROWS`). So, with ovn-ic paused, the zone and the port bindings are renamed in
+place: everything that refers to them by UUID, routes and gateways, stays as it is.
 
 Tunnel keys are part of that identity: a site that moves to interconnection databases which do not
-know it yet brings the keys its switches and ports already use, because ovn-controllers keep stale
-ones when ovn-ic allocates others (all traffic lost until a recompute). Must not delete rows but
-those of a zone that leaves.
+know it yet brings the keys its switches and ports already use (`Quirk.STALE_TUNNEL_KEYS`). Must not
+delete rows but those of a zone that leaves.
 """
 
 from collections.abc import Mapping
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.model.capabilities import Quirk
 from ovnmesh.model.changes import Content, Delete, Insert, Named, Operation, Reference, Update, Uuid
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.observed import Observed
@@ -23,9 +22,10 @@ OWNS = ("Availability_Zone", "Port_Binding", "Datapath_Binding", "Gateway")
 
 
 def renames(az: str, observed: Observed) -> bool:
-    """Whether reaching that AZ name means renaming a site that is already joined."""
+    """Whether reaching that AZ name means renaming a site that is already joined, by ourselves."""
     nb = observed.nb
-    return bool(nb.name) and nb.name != az and bool(nb.tagged_ports)
+    joined = bool(nb.name) and nb.name != az and bool(nb.tagged_ports)
+    return joined and observed.capabilities.has(Quirk.RENAME_LOSES_ROWS)
 
 
 def plan_identity(
@@ -57,8 +57,8 @@ def plan_identity(
 def plan_seed(az: str, observed: Observed) -> tuple[Operation, ...]:
     """Bring the tunnel keys in use to databases that do not know this site."""
     nb, ic = observed.nb, observed.ic
-    if renames(az, observed):
-        return ()  # the rows still carry the old names
+    if renames(az, observed) or not observed.capabilities.has(Quirk.STALE_TUNNEL_KEYS):
+        return ()  # during a rename the rows still carry the old names
     operations: list[Operation] = []
     used = set(ic.datapaths.values())
     for ts, switch in sorted(nb.switches.items()):

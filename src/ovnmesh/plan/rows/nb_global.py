@@ -7,7 +7,7 @@ column: Neutron and Kube-OVN keep their own there. Must not touch ports.
 from collections.abc import Mapping
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.capabilities import Capabilities
+from ovnmesh.model.capabilities import Capabilities, Quirk
 from ovnmesh.model.changes import Expect, MergeKeys, Operation, Update, merge
 from ovnmesh.model.denied import encode_denied
 from ovnmesh.model.desired import Desired
@@ -36,12 +36,8 @@ OWNS = (
 
 
 def deny_keys(capabilities: Capabilities) -> tuple[str, ...]:
-    """The options that hold the deny list: the name changed in OVN 24.09 (NEWS).
-
-    Where the site's OVN is newer, or not known, both: the ovn-ic we run may be an older one, which
-    reads only the old name; newer ones read it too if they do not find the new one.
-    """
-    if (0, 0, 0) < capabilities.version < (24, 9, 0):
+    """The options that hold the deny list."""
+    if capabilities.has(Quirk.DENY_LIST_BY_OLD_NAME):
         return (keys.ROUTE_BLACKLIST,)
     return (keys.ROUTE_BLACKLIST, keys.ROUTE_DENYLIST)
 
@@ -60,7 +56,7 @@ def plan_global(
         gateways: who is to be marked, and who leads.
     """
     nb, uuid = observed.nb, observed.nb.global_uuid
-    options = _options(desired, denied, gateways, nb.capabilities)
+    options = _options(desired, denied, gateways, observed.capabilities)
     records = {
         keys.SITE_RECORD: encode_desired(desired),
         keys.DENIED: encode_denied(denied.reasons, desired.denied),

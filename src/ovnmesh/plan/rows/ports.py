@@ -1,10 +1,9 @@
 """Our ports on the transit switches, and the policy that lets traffic reach them.
 
 Called by `plan.site` and `plan.leave`. The switch port is made first and gets its tunnel key from
-ovn-ic while no chassis has the switch; the router port follows. An ovn-controller that has seen the
-switch port with another key keeps sending that one, and nothing arrives (docs/adr/0011). Both are
-deleted in one transaction: a switch port that has lost its router port makes ovn-ic 23.03 insert
-routes without end (one that never had it does not: ovn-ic.c, route_run, external_ids:router-id).
+ovn-ic while no chassis has the switch; the router port follows (`Quirk.STALE_TUNNEL_KEYS`). Both
+are deleted in one transaction: a switch port that has lost its router port makes a storm
+(`Quirk.ROUTE_STORM`; one that never had it does not: ovn-ic.c, route_run, external_ids:router-id).
 Existing ports of the documented names are adopted in place. Must not touch gateway chassis.
 """
 
@@ -12,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.addresses import Endpoint
+from ovnmesh.model.capabilities import Quirk
 from ovnmesh.model.changes import (
     Content,
     Delete,
@@ -25,6 +25,7 @@ from ovnmesh.model.changes import (
     symbol,
 )
 from ovnmesh.model.northbound import Northbound, RouterPort, SwitchPort
+from ovnmesh.model.observed import Observed
 from ovnmesh.plan.decide.connections import Connection
 from ovnmesh.plan.decide.routers import Attachment
 
@@ -50,19 +51,22 @@ def policy_match(lrp: str) -> str:
     return f'outport == "{lrp}"'
 
 
-def plan_ports(wanted: Mapping[str, Connection], nb: Northbound) -> tuple[Operation, ...]:
+def plan_ports(wanted: Mapping[str, Connection], observed: Observed) -> tuple[Operation, ...]:
     """Ensure LSP, LRP and policy on each transit switch; ovn-ic has made these already.
 
     Args:
         wanted: the ports, by transit switch.
-        nb: the northbound database.
+        observed: the site.
     """
     return tuple(
-        operation for connection in wanted.values() for operation in _plan_port(connection, nb)
+        operation
+        for connection in wanted.values()
+        for operation in _plan_port(connection, observed)
     )
 
 
-def _plan_port(connection: Connection, nb: Northbound) -> list[Operation]:
+def _plan_port(connection: Connection, observed: Observed) -> list[Operation]:
+    nb = observed.nb
     attachment, endpoint = connection.attachment, connection.endpoint
     ts, name = attachment.ts, attachment.lrp
     tags = {keys.OWNER: nb.site_id, keys.TRANSIT_SWITCH: ts}
@@ -71,7 +75,7 @@ def _plan_port(connection: Connection, nb: Northbound) -> list[Operation]:
     operations: list[Operation] = []
     if lsp is None:
         operations.append(_new_switch_port(nb, attachment, tags))
-    if lrp is None and not _has_key(lsp):
+    if awaits_key(observed, attachment):
         return operations
     if lrp is None:
         options = connection.options.items()
@@ -103,10 +107,12 @@ def new_port(ts: str) -> Named:
     return Named(f"lrp_{symbol(ts)}")
 
 
-def awaits_key(nb: Northbound, attachment: Attachment) -> bool:
+def awaits_key(observed: Observed, attachment: Attachment) -> bool:
     """Whether the router port has to wait for the switch port's tunnel key."""
-    lrp = router_port(nb, attachment)
-    return lrp is None and not _has_key(_switch_port(nb, attachment, lrp))
+    if not observed.capabilities.has(Quirk.STALE_TUNNEL_KEYS):
+        return False
+    lrp = router_port(observed.nb, attachment)
+    return lrp is None and not _has_key(_switch_port(observed.nb, attachment, lrp))
 
 
 def router_port(nb: Northbound, attachment: Attachment) -> RouterPort | None:
