@@ -1,6 +1,6 @@
 """What the OVN versions of a site get wrong, each by a name; workarounds ask for it by that name.
 
-Called by planners and views. A site has two versions: that of its own OVN (northd tells it in
+Called by planners. A site has two versions: that of its own OVN (northd tells it in
 NB_Global), and that of the ovn-ic that its controller runs. Facts are from OVN's NEWS and sources,
 and from measurement; see docs/limitations.md. Must not read a database: it is given version texts.
 """

@@ -1,6 +1,6 @@
 """What a plan is made of: operations on rows, grouped into one transaction per database.
 
-Made by the planners of this package, applied by `ovsdb.applier` (and by the fakes of the tests).
+Made by `plan.rows` and `plan.ask`, applied by `ovsdb.applier` (and by the fakes of the tests).
 Operations name rows by UUID and change as little as possible: map keys and set members are
 mutated, so that a rival's keys survive (RFC 7047, section 5.2.4). Must not touch a database.
 """

@@ -1,6 +1,6 @@
 """One thing worth telling about a site, the same for log, status, metric and events.
 
-Made by planners and checks; shown by everybody. Must not format for one medium.
+Made by planners, views and checks; shown by everybody. Must not format for one medium.
 """
 
 import enum

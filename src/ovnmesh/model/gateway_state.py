@@ -1,7 +1,7 @@
 """Which gateway leads on which transit switch, and who is drained: what a site remembers of it.
 
 Kept as JSON in the site's own northbound database, so that a failover stays as it is when the
-gateway returns, whichever controller acts. Written by `plan.decide.gateway_order` on every change,
+gateway returns, whichever controller acts. Decided by `plan.decide.gateway_order` on every change,
 and by `ovnmesh gateway`. Pure.
 """
 

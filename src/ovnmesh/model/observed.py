@@ -1,8 +1,9 @@
 """What a site is right now, as its databases tell it.
 
-Built from plain rows by `model.reading`; read by planners, views and commands. What takes more than
-one database, or several rows, to tell is resolved here, once for each observation: our port on each
-transit switch, the site's own networks, what it has learned. Must not decide anything.
+Put together by whoever is connected to the databases, of parts that `model.reading` builds; read by
+planners, views and commands. What takes more than one database, or several rows, to tell is
+resolved here, once for each observation: our port on each transit switch, the site's own networks,
+what it has learned. Must not decide anything.
 """
 
 from collections.abc import Mapping

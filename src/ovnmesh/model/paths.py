@@ -1,6 +1,6 @@
 """What a gateway node's agent has found about the paths from there.
 
-Written by `agent`, as JSON, to the site's southbound database; read by planners and checks. Pure.
+Written by `agent`, as JSON, to the site's southbound database; read by planners and views. Pure.
 Values are rounded, and kept while they hardly change, so that a quiet mesh writes nothing.
 """
 

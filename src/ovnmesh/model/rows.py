@@ -1,6 +1,6 @@
 """Rows of an OVSDB database as plain Python values.
 
-Made by `ovsdb.reader`, read by `model.observed`. One shape for real databases and for the fakes
+Made by `ovsdb.reader`, read by `model.reading`. One shape for real databases and for the fakes
 of the tests, so that everything above is a function of data. Must not know any table.
 """
 

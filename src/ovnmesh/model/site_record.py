@@ -1,7 +1,7 @@
 """The site record: the last good wish, kept in the site's own northbound database.
 
 A controller that starts while the input is unreadable carries on with it, and commands see in it
-how the site is configured. Written by `plan.site`, read by `model.reading`.
+how the site is configured. Written by `plan.rows.nb_global`, read by `model.reading`.
 """
 
 import msgspec

@@ -1,1 +1,1 @@
-"""Backups of both databases, and restoring them. Called by `cli.ic_db.serve`."""
+"""Backups of both databases, and restoring them. Called by `cli.ic_db.backup`."""

@@ -1,6 +1,6 @@
 """How a node without a usable database and the others find each other, on the RAFT ports.
 
-Called by `founding` (the node that waits) and `keeper` (the leader that invites). As long as a node
+Called by `founding` (the node that waits) and `upkeep` (the leader that invites). As long as a node
 has no database file, nobody listens on its RAFT port; so it answers there itself. To whoever
 connects it says one line of JSON-RPC, why it waits and for whom; the leader of a cluster answers
 with an invitation. A RAFT server says nothing to whoever connects, so that the two cannot be taken

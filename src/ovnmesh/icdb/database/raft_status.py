@@ -1,7 +1,7 @@
 """What a clustered ovsdb-server says of itself and its peers.
 
-Called by `child`, `keeper` and the commands ``ovnmesh ic-db member``. Asks on the control socket,
-without starting a program. Source of the format: ovs, ovsdb/raft.c (raft_unixctl_status).
+Called by `ovsdb_server`, `upkeep` and the commands ``ovnmesh ic-db member``. Asks on the control
+socket, without starting a program. Source of the format: ovs, ovsdb/raft.c (raft_unixctl_status).
 """
 
 import re

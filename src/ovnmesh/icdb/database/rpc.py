@@ -1,7 +1,8 @@
 """One question to an ovsdb-server, and its answer.
 
-Called by `status` (control sockets) and `restore` (whole databases, too large for the command line
-of ``ovsdb-client``). JSON-RPC 1.0, as RFC 7047 and the unixctl protocol have it. Must not retry.
+Called by `raft_status` (control sockets) and `restore` (whole databases, too large for the command
+line of ``ovsdb-client``). JSON-RPC 1.0, as RFC 7047 and the unixctl protocol have it. Must not
+retry.
 """
 
 import json

@@ -1,6 +1,6 @@
 """The Kubernetes API that configures a lab's site: what it is loaded with, and changes to it.
 
-Called by `boot` and `runner`, for labs with API servers; imported only then, because its client is
+Called by `boot` and `objects`, for labs with API servers; imported only then, because its client is
 a large package. `apiserver` runs the servers; what a Subnet means in OVN is `logical`'s business.
 """
 

@@ -1,9 +1,10 @@
 """Runs a lab site's Kubernetes API server: etcd, kube-apiserver, and the way to it from outside.
 
-Called by `boot`, `faults` and `runner`. Knows programs, flags, files and when they are ready; what
-is in the API is `kubernetes`' business. All three run in the namespace of the site's control node,
-and are found there like every daemon of a lab. The server's address is a loopback one of its own:
-inside the namespace it is the server's, outside it is `forward`'s, so one kubeconfig serves both.
+Called by `boot`, `daemons` and `objects`. Knows programs, flags, files and when they are ready;
+what is in the API is `kubernetes`' business. All three run in the namespace of the site's control
+node, and are found there like every daemon of a lab. The server's address is a loopback one of its
+own: inside the namespace it is the server's, outside it is `forward`'s, so one kubeconfig serves
+both.
 """
 
 import http.client

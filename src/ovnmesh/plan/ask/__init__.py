@@ -1,1 +1,1 @@
-"""What an operator asks of a site, as batches or as a forecast. Called by `operate` and `cli`."""
+"""What an operator asks of a site, as batches or as a forecast. Called by `operate`."""
