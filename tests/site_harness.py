@@ -10,6 +10,7 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.controller.reconciler import Reconciler
 from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.model.changes import Db
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.model.report import PassReport
 from ovnmesh.providers.base import Provider
 from ovnmesh.providers.kubernetes.provider import KubernetesProvider
@@ -152,7 +153,11 @@ class SiteUnderTest:
         run_dir = Path(tempfile.mkdtemp(dir=self.run_dir))
         made = Reconciler(
             ControllerSettings(
-                self.nb.remote, self.sb.remote, run_dir, leave_patience_s=0.5, check_s=0.5
+                parse_remote(self.nb.remote),
+                parse_remote(self.sb.remote),
+                run_dir,
+                leave_patience_s=0.5,
+                check_s=0.5,
             ),
             provider or ManifestsProvider(self.manifests),
             observe,

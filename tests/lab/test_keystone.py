@@ -19,6 +19,7 @@ from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.openstack import keystone, objects
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.spec import parse_spec
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.providers.openstack import provider as provider_module
 from ovnmesh.providers.openstack.provider import OpenStackProvider
 from ovnmesh.providers.openstack.row_events import NeutronEvents
@@ -163,7 +164,7 @@ class TestRealNeutronContract(ProviderContract):
         site = lab.lab.site("os1")
         with objects.connect(site) as connection:
             clouds = site.require_openstack().clouds_yaml
-            events = NeutronEvents(site.nb)
+            events = NeutronEvents(parse_remote(site.nb))
             made = CloudHarness(tmp_path, connection.network, clouds, "os1", events)
             made.take_away = lambda: lab.fault_kill("os1", "neutron")
             made.bring_back = lambda: lab.fault_kill("os1", "neutron", heal=True)

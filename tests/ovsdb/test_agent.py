@@ -10,6 +10,7 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.agent.chassis import Agent
 from ovnmesh.model.changes import Db
 from ovnmesh.model.reading import observe_southbound
+from ovnmesh.model.remote import NOWHERE, parse_remote
 from ovnmesh.model.report import NodeView
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.schema import southbound
@@ -45,7 +46,7 @@ class Node:
              "row": {"name": "gw", "external_ids": ovs_map(neutron="kept")}},
             {"op": "insert", "table": "Chassis_Private", "row": {"name": "other"}},
         )  # fmt: skip
-        self.agent = Agent(vswitch.remote, "", self.views.append)
+        self.agent = Agent(parse_remote(vswitch.remote), NOWHERE, self.views.append)
         self._thread = threading.Thread(target=self.agent.run)
         self._thread.start()
 
@@ -100,7 +101,7 @@ def test_a_gateway_reports_and_one_that_was_does_not(node: Node) -> None:
     for status, up in ((UP, True), (DOWN, False), (UP, True)):
         node.bfd(**status)
         wait_for(lambda up=up: node.state() is up)
-    db = Database(node.sb.remote, southbound())
+    db = Database(parse_remote(node.sb.remote), southbound())
     db.connect()
     assert observe_southbound(db.snapshot()).reports["gw"].paths["far"].up is True
     db.close()

@@ -20,6 +20,7 @@ from ovnmesh.model.changes import (
     Update,
     Uuid,
 )
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.schema import View
 from servers import Server, wait_for
@@ -65,7 +66,7 @@ class Real:
             {"op": "insert", "table": "NB_Global", "row": {"options": ["map", [["a", "1"]]]}},
             {"op": "insert", "table": "Logical_Router", "row": {"name": "ovn-cluster"}},
         )
-        self.database = Database(server.remote, View(Db.NB, COLUMNS))
+        self.database = Database(parse_remote(server.remote), View(Db.NB, COLUMNS))
         self.database.connect()
 
     def apply(self, *operations: Operation) -> None:

@@ -18,6 +18,7 @@ from ovnmesh.model.changes import (
     Update,
     Uuid,
 )
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.schema import View, northbound
 from servers import wait_for
@@ -46,7 +47,7 @@ def nb(server):
 
 @pytest.fixture
 def database(nb):
-    made = Database(nb.remote, WHOLE)
+    made = Database(parse_remote(nb.remote), WHOLE)
     made.connect()
     yield made
     made.close()
@@ -129,7 +130,7 @@ def test_expect_refuses_when_a_rival_was_faster(database: Database, nb) -> None:
 
 
 def test_two_claimants_race_and_exactly_one_wins(nb) -> None:
-    first, second = (Database(nb.remote, WHOLE) for _ in range(2))
+    first, second = (Database(parse_remote(nb.remote), WHOLE) for _ in range(2))
     first.connect()
     second.connect()
     uuid, _ = only(first, "NB_Global")
@@ -174,7 +175,7 @@ def test_rejected_transaction_changes_nothing(database: Database) -> None:
 
 
 def test_unmonitored_column_of_the_router_can_be_written(nb) -> None:
-    database = Database(nb.remote, northbound("ovn-cluster"))
+    database = Database(parse_remote(nb.remote), northbound("ovn-cluster"))
     database.connect()
     router, row = only(database, "Logical_Router")
     assert "static_routes" not in row
@@ -200,7 +201,9 @@ def test_conditions_can_be_widened_and_narrowed(nb) -> None:
         {"op": "insert", "table": "Logical_Switch", "row": {"name": "other"}},
     )
     changes: list[int] = []
-    database = Database(nb.remote, northbound("ovn-cluster"), lambda: changes.append(1))
+    database = Database(
+        parse_remote(nb.remote), northbound("ovn-cluster"), lambda: changes.append(1)
+    )
     database.connect()
     assert database.snapshot()["Logical_Switch"] == {}
     assert database.set_conditions({"Logical_Switch": (("name", "==", "ts"),)})
@@ -233,7 +236,9 @@ def test_changes_wake_and_loss_is_noticed_and_mended(database: Database, nb) -> 
 
 
 def test_one_of_two_holds_the_lock_and_the_other_inherits_it(nb) -> None:
-    first, second = (Database(nb.remote, WHOLE, lock="ovnmesh_controller") for _ in range(2))
+    first, second = (
+        Database(parse_remote(nb.remote), WHOLE, lock="ovnmesh_controller") for _ in range(2)
+    )
     first.connect()
     wait_for(lambda: first.has_lock)
     second.connect()
@@ -250,8 +255,8 @@ def test_two_databases_at_once_do_not_share_a_connection(server) -> None:
     first, second = server(Db.NB), server(Db.IC_NB)
     first.transact({"op": "insert", "table": "NB_Global", "row": {"name": "one"}})
     second.transact({"op": "insert", "table": "Transit_Switch", "row": {"name": "ts"}})
-    one = Database(first.remote, WHOLE)
-    two = Database(second.remote, View(Db.IC_NB, {"Transit_Switch": ("name",)}))
+    one = Database(parse_remote(first.remote), WHOLE)
+    two = Database(parse_remote(second.remote), View(Db.IC_NB, {"Transit_Switch": ("name",)}))
     one.connect()
     two.connect()
     assert only(one, "NB_Global")[1]["name"] == "one"
@@ -265,12 +270,12 @@ def test_two_databases_at_once_do_not_share_a_connection(server) -> None:
 )
 def test_unreachable_database_is_a_clear_error(remote: str) -> None:
     with pytest.raises(OvsdbUnavailable, match="OVN_Northbound cannot be reached"):
-        Database(remote, WHOLE).connect()
+        Database(parse_remote(remote), WHOLE).connect()
 
 
 def test_wrong_database_is_a_clear_error(nb) -> None:
     with pytest.raises(OvsdbUnavailable, match="OVN_IC_Northbound"):
-        Database(nb.remote, View(Db.IC_NB, {"Transit_Switch": ("name",)})).connect()
+        Database(parse_remote(nb.remote), View(Db.IC_NB, {"Transit_Switch": ("name",)})).connect()
 
 
 def test_snapshot_is_plain_data(database: Database) -> None:

@@ -17,6 +17,7 @@ from ic_cluster import DATABASES, HOSTS, IcCluster
 from idleness import Idleness, no_thread_spins
 from ovnmesh.errors import OvsdbUnavailable
 from ovnmesh.model.changes import Batch, Db, Insert
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.ovsdb.database import Database, fetch_schema
 from ovnmesh.ovsdb.links import Links
 from ovnmesh.ovsdb.members import Members
@@ -47,7 +48,7 @@ def nb(server) -> Server:
 
 @pytest.fixture
 def database(nb) -> Iterator[Database]:
-    made = Database(nb.remote, northbound("ovn-cluster"))
+    made = Database(parse_remote(nb.remote), northbound("ovn-cluster"))
     made.connect()
     yield made
     made.close()
@@ -75,7 +76,10 @@ def hand_over(cluster: IcCluster, host: str) -> None:
 @pytest.mark.parametrize("event", [kill, hand_over, IcCluster.suspend])
 def test_connection_that_follows_an_election(cluster: IcCluster, event) -> None:
     remote = cluster.remote(Db.IC_SB)
-    database, members = Database(remote, VIEW), Members({Db.IC_SB: remote}, lambda: None)
+    database, members = (
+        Database(parse_remote(remote), VIEW),
+        Members({Db.IC_SB: parse_remote(remote)}, lambda: None),
+    )
     database.connect()
     idle = Idleness.of()
     host = cluster.leader(Db.IC_SB)
@@ -127,7 +131,7 @@ def test_server_suspended_with_questions_on_their_way(database: Database, nb: Se
 def test_closed_while_the_server_hangs(database: Database, nb: Server, monkeypatch) -> None:
     monkeypatch.setattr("ovnmesh.ovsdb.database.TIMEOUT_S", 0.5)
     idle = Idleness.of()
-    other = Database(nb.remote, northbound("ovn-cluster"))
+    other = Database(parse_remote(nb.remote), northbound("ovn-cluster"))
     other.connect()
     other._link.timeout = 0.5
     nb.signal(signal.SIGSTOP)
@@ -145,7 +149,7 @@ def test_closed_while_the_server_hangs(database: Database, nb: Server, monkeypat
 def test_connecting_to_a_server_that_hangs_costs_nothing_and_ends(nb: Server) -> None:
     idle = Idleness.of()
     nb.signal(signal.SIGSTOP)
-    links = Links([Database(nb.remote, northbound("ovn-cluster"))], lambda: None)
+    links = Links([Database(parse_remote(nb.remote), northbound("ovn-cluster"))], lambda: None)
     time.sleep(0.2)
     no_thread_spins()
     links.close()
@@ -154,12 +158,12 @@ def test_connecting_to_a_server_that_hangs_costs_nothing_and_ends(nb: Server) ->
 
 
 def test_server_lost_between_schema_and_rows(nb: Server, monkeypatch) -> None:
-    schema = fetch_schema(nb.remote, Db.NB)
+    schema = fetch_schema(parse_remote(nb.remote), Db.NB)
     monkeypatch.setattr("ovnmesh.ovsdb.database.fetch_schema", lambda *_: schema)
     idle = Idleness.of()
     used = time.thread_time()
     with pytest.raises(OvsdbUnavailable, match="no content within 5 s"):
-        Database(REFUSED, northbound("ovn-cluster")).connect()
+        Database(parse_remote(REFUSED), northbound("ovn-cluster")).connect()
     assert time.thread_time() - used < 0.25  # of 5 s
     idle.again()
 
@@ -167,8 +171,8 @@ def test_server_lost_between_schema_and_rows(nb: Server, monkeypatch) -> None:
 @pytest.mark.parametrize("remote", [NOBODY, REFUSED, f"{REFUSED},{NOBODY}"])
 def test_address_of_nobody_and_closed_while_connecting(remote: str) -> None:
     idle = Idleness.of()
-    links = Links([Database(remote, VIEW)], lambda: None)
-    members = Members({Db.IC_SB: remote}, lambda: None)
+    links = Links([Database(parse_remote(remote), VIEW)], lambda: None)
+    members = Members({Db.IC_SB: parse_remote(remote)}, lambda: None)
     no_thread_spins()
     links.close()
     members.close()
@@ -177,7 +181,7 @@ def test_address_of_nobody_and_closed_while_connecting(remote: str) -> None:
 
 def test_closed_while_away_and_opened_again(database: Database, nb: Server) -> None:
     idle = Idleness.of()
-    other = Database(nb.remote, northbound("ovn-cluster"))
+    other = Database(parse_remote(nb.remote), northbound("ovn-cluster"))
     for _ in range(2):
         other.connect()
         ask_for(other, "ts")
@@ -193,7 +197,7 @@ def test_closed_while_away_and_opened_again(database: Database, nb: Server) -> N
 @pytest.fixture
 def events(nb: Server) -> Iterator[NeutronEvents]:
     """Watches the rows of Neutron's routers in a thread of its own."""
-    stop, made = threading.Event(), NeutronEvents(nb.remote)
+    stop, made = threading.Event(), NeutronEvents(parse_remote(nb.remote))
     thread = threading.Thread(target=made.watch, args=(lambda: None, stop))
     thread.start()
     yield made

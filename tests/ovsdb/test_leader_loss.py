@@ -7,6 +7,7 @@ import pytest
 
 from ic_cluster import DATABASES, HOSTS, IcCluster
 from ovnmesh.model.changes import Db
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.ovsdb.members import Members
 from servers import wait_for
 from site_harness import SiteUnderTest, connected
@@ -182,10 +183,10 @@ def test_standby_controller_keeps_its_ovn_ic_on_the_leader(pair, ic) -> None:
 
 def test_a_member_says_when_it_leads_answers_and_falls_silent(ic) -> None:
     changes = []
-    watched = Members({Db.IC_SB: ic.remote(Db.IC_SB)}, lambda: changes.append(1))
+    watched = Members({Db.IC_SB: parse_remote(ic.remote(Db.IC_SB))}, lambda: changes.append(1))
 
     def leads() -> list[str]:
-        return [m.remote for m in watched.of(Db.IC_SB) if m.leads_since is not None]
+        return [m.method for m in watched.of(Db.IC_SB) if m.leads_since is not None]
 
     try:
         host = ic.leader(Db.IC_SB)

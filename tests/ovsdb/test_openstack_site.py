@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from fake_neutron import FakeNeutron
 from ovnmesh.cli.main import app
 from ovnmesh.errors import ConfigError, OvnmeshError, ProviderError
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.providers.openstack import provider
 from ovnmesh.providers.openstack.provider import OpenStackProvider
 from ovnmesh.providers.openstack.row_events import NeutronEvents
@@ -79,7 +80,9 @@ class Cloud:
         self.file.write_text("# ours\n" + yaml.safe_dump({**self.content, **changes}))
 
     def control(self) -> None:
-        self.site.control(OpenStackProvider(self.file, NeutronEvents(self.site.nb.remote)))
+        self.site.control(
+            OpenStackProvider(self.file, NeutronEvents(parse_remote(self.site.nb.remote)))
+        )
 
     def run(self, *words):
         return CliRunner().invoke(app, list(words))

@@ -9,6 +9,7 @@ from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress
 from ovnmesh.errors import ConfigError, IcDbError, OvnmeshError
 from ovnmesh.model.prefixes import Prefix
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.operate import gateway
 from ovnmesh.operate.manual_route import add_route, delete_route, parse_route_prefix
 from ovnmesh.operate.transit_switch import add_switch, list_switches, remove_switch
@@ -17,7 +18,8 @@ from servers import wait_for
 
 def address_of(site) -> SiteAddress:
     return SiteAddress(
-        f"az{site.number}", site.nb.remote, site.sb.remote, site.ic.nb.remote, site.ic.sb.remote
+        f"az{site.number}",
+        *(parse_remote(each.remote) for each in (site.nb, site.sb, site.ic.nb, site.ic.sb)),
     )
 
 
@@ -115,7 +117,7 @@ def test_gateway_without_a_controller_records_the_wish(two_gateways) -> None:
 
 def test_transit_switch_that_no_site_uses_yet_is_named_with_who_is_awaited(pair, ic) -> None:
     told: list[str] = []
-    with MeshSession(ic.nb.remote, ic.sb.remote) as mesh:
+    with MeshSession(parse_remote(ic.nb.remote), parse_remote(ic.sb.remote)) as mesh:
         with pytest.raises(OvnmeshError, match="waited 0 s for az1") as late:
             add_switch(mesh, "ts1", None, 0.0, told.append)
         assert "ovnmesh forget AZ" in str(late.value)
@@ -133,7 +135,7 @@ def test_transit_switch_that_no_site_uses_yet_is_named_with_who_is_awaited(pair,
 
 
 def test_last_transit_switch_is_not_removed(pair, ic) -> None:
-    with MeshSession(ic.nb.remote, ic.sb.remote) as mesh:
+    with MeshSession(parse_remote(ic.nb.remote), parse_remote(ic.sb.remote)) as mesh:
         with pytest.raises(OvnmeshError, match="no other one is in service at az1, az2"):
             remove_switch(mesh, "ts", False, 0.0, quiet)
         assert not mesh.read().transit_switches["ts"].draining

@@ -172,7 +172,7 @@ def test_interconnection_is_found_by_the_sites_own_record(site, ic, run) -> None
     assert unknown.returncode == 2
     assert "none named; expected ic_nb and ic_sb in the sites file" in unknown.stderr
     config = parse_config(data, "data")
-    remotes = (config.ic_nb_remotes(), config.ic_sb_remotes())
+    remotes = (config.ic_nb_remote(), config.ic_sb_remote())
     wish = Desired("az1", ("az1-gw",), True, ic_nb=remotes[0], ic_sb=remotes[1])
     escaped = json.dumps(encode_desired(wish))
     done = run(

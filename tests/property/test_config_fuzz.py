@@ -149,6 +149,6 @@ def test_any_bytes_as_yaml(data):
 )
 def test_round_trip(config):
     assert parse_config(config.to_data(), "somewhere") == config
-    remotes = config.ic_nb_remotes().split(",")
+    remotes = config.ic_nb_remote().methods
     hosts = [remote.removeprefix("tcp:").rpartition(":")[0].strip("[]") for remote in remotes]
     assert tuple(ipaddress.ip_address(host) for host in hosts) == config.ic_db_hosts

@@ -13,6 +13,7 @@ from ovnmesh.model.changes import Db
 from ovnmesh.model.denied import collect_reasons
 from ovnmesh.model.desired import Desired, GatewayPolicy, Router
 from ovnmesh.model.prefixes import Prefix, minimal, parse_prefix
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.model.site_record import decode_desired, encode_desired
 from ovnmesh.plan.decide.stages import is_parked
 from ovnmesh.plan.site import plan_site
@@ -279,8 +280,8 @@ anything = st.builds(
     gateways=st.from_type(GatewayPolicy),
     routers=st.lists(st.from_type(Router)).map(tuple),
     shared_database=st.booleans(),
-    ic_nb=words,
-    ic_sb=words,
+    ic_nb=words.map(parse_remote),
+    ic_sb=words.map(parse_remote),
 )
 
 

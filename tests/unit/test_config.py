@@ -40,8 +40,8 @@ def test_several_hosts_and_gateways_keep_their_order():
     data = GOOD | {"ic-db-host": "10.0.0.2, fd00::1,10.0.0.1", "gw-nodes": "b, a,c"}
     config = parse_config(data, WHERE)
     assert config.gw_nodes == ("b", "a", "c")
-    assert config.ic_nb_remotes() == "tcp:10.0.0.2:6645,tcp:[fd00::1]:6645,tcp:10.0.0.1:6645"
-    assert config.ic_sb_remotes() == "tcp:10.0.0.2:6646,tcp:[fd00::1]:6646,tcp:10.0.0.1:6646"
+    assert str(config.ic_nb_remote()) == "tcp:10.0.0.2:6645,tcp:[fd00::1]:6645,tcp:10.0.0.1:6645"
+    assert str(config.ic_sb_remote()) == "tcp:10.0.0.2:6646,tcp:[fd00::1]:6646,tcp:10.0.0.1:6646"
 
 
 def test_ports_have_the_documents_defaults():

@@ -7,16 +7,16 @@ from ipaddress import ip_address
 import pytest
 
 from ovnmesh.host.connections import listeners, tcp_peers
+from ovnmesh.model.remote import endpoint_of
 from ovnmesh.ovsdb.leadership import (
     FIRST_PATIENCE_S,
     GRACE_S,
     Decision,
     decide,
     leader_of,
-    remotes_to_use,
+    methods_to_use,
 )
 from ovnmesh.ovsdb.members import Member
-from ovnmesh.ovsdb.remotes import endpoint_of
 
 ONE, TWO, THREE = "tcp:192.0.2.1:6646", "tcp:192.0.2.2:6646", "tcp:192.0.2.3:6646"
 NB = Member("tcp:192.0.2.1:6645", True, 5.0)
@@ -29,16 +29,16 @@ def after(seconds: float, connected: set[str], started: float = 0.0) -> Decision
 
 
 def test_connected_to_both_leaders_is_well() -> None:
-    assert after(60, {NB.remote, TWO, THREE}) == Decision()
+    assert after(60, {NB.method, TWO, THREE}) == Decision()
 
 
 def test_it_has_a_moment_to_find_a_new_leader_by_itself() -> None:
-    assert after(0.0, {NB.remote}) == Decision(look_again_s=pytest.approx(GRACE_S))
-    assert after(GRACE_S, {NB.remote}) == Decision(restart=True)
+    assert after(0.0, {NB.method}) == Decision(look_again_s=pytest.approx(GRACE_S))
+    assert after(GRACE_S, {NB.method}) == Decision(restart=True)
 
 
 def test_a_connection_to_a_follower_is_none_to_the_leader() -> None:
-    assert after(1, {NB.remote, ONE}).restart
+    assert after(1, {NB.method, ONE}).restart
 
 
 @pytest.mark.parametrize("leaders", [(None, SB), (NB, None), (None, None)])
@@ -54,24 +54,24 @@ def test_a_process_just_started_is_given_time_to_connect() -> None:
 def test_the_last_to_say_that_it_leads_leads() -> None:
     """A leader whose cable is cut never says that it has stopped."""
     silent = Member(ONE, True, 10.0)
-    assert leader_of([silent, Member(TWO, True, 20.0), Member(THREE, True)]).remote == TWO
+    assert leader_of([silent, Member(TWO, True, 20.0), Member(THREE, True)]).method == TWO
     assert leader_of([silent, Member(TWO, True), Member(THREE)]) == silent
     assert leader_of([Member(ONE, True)]) is None
 
 
 def test_members_that_do_not_answer_are_left_out_unless_none_does() -> None:
     members = [Member(ONE), Member(TWO, True, 1.0), Member(THREE, True)]
-    assert remotes_to_use(members) == f"{TWO},{THREE}"
-    assert remotes_to_use([Member(ONE), Member(TWO)]) == f"{ONE},{TWO}"
-    assert remotes_to_use([]) == ""
+    assert methods_to_use(members) == (TWO, THREE)
+    assert methods_to_use([Member(ONE), Member(TWO)]) == (ONE, TWO)
+    assert methods_to_use([]) == ()
 
 
 def test_a_leader_replaced_without_a_word_is_left_out() -> None:
     """It may accept connections and say nothing (seen: 20 s without propagation)."""
     members = [Member(ONE, True, 10.0), Member(TWO, True, 20.0), Member(THREE, True)]
-    assert remotes_to_use(members) == f"{TWO},{THREE}"
-    assert remotes_to_use(members, leader_only=True) == TWO
-    assert remotes_to_use([Member(ONE, True)], leader_only=True) == ONE
+    assert methods_to_use(members) == (TWO, THREE)
+    assert methods_to_use(members, leader_only=True) == (TWO,)
+    assert methods_to_use([Member(ONE, True)], leader_only=True) == (ONE,)
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_the_documents_config_with_tabs(folder):
     (folder / "config.yaml").write_text(DOCUMENTS_HA_CONFIG)
     state = read(folder)
     assert state.problems == ()
-    assert state.config.ic_nb_remotes() == (
+    assert str(state.config.ic_nb_remote()) == (
         "tcp:192.168.65.3:6645,tcp:192.168.65.2:6645,tcp:192.168.65.1:6645"
     )
 

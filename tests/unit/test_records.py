@@ -13,6 +13,7 @@ from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.gateway_state import GatewayState, decode_gateway_state, encode_gateway_state
 from ovnmesh.model.paths import Path, decode_paths, encode_paths
 from ovnmesh.model.prefixes import parse_prefix
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.model.report import SiteState
 from ovnmesh.model.site_record import decode_desired, encode_desired
 from ovnmesh.model.status_record import decode_status, encode_status
@@ -63,8 +64,8 @@ def test_a_kube_ovn_site_of_version_0_1_0() -> None:
         local=frozenset({parse_prefix("10.16.0.0/16")}),
         gateways=GatewayPolicy(True, True, 300, mtu_bytes=0),
         routers=(Router("vpc", bypass_policy=True),),
-        ic_nb="tcp:192.168.65.3:6645,tcp:[fd00::3]:6645",
-        ic_sb="tcp:192.168.65.3:6646,tcp:[fd00::3]:6646",
+        ic_nb=parse_remote("tcp:192.168.65.3:6645,tcp:[fd00::3]:6645"),
+        ic_sb=parse_remote("tcp:192.168.65.3:6646,tcp:[fd00::3]:6646"),
     )
 
 
@@ -76,8 +77,8 @@ def test_an_openstack_site_of_version_0_1_0() -> None:
         local=frozenset({parse_prefix("192.168.1.0/24")}),
         routers=(Router("neutron-1", "router0"), Router("neutron-2", "router1", ("ts1", "ts2"))),
         shared_database=True,
-        ic_nb="tcp:192.168.65.3:7000",
-        ic_sb="tcp:192.168.65.3:6646",
+        ic_nb=parse_remote("tcp:192.168.65.3:7000"),
+        ic_sb=parse_remote("tcp:192.168.65.3:6646"),
     )
 
 
@@ -90,7 +91,7 @@ def test_a_pass_replaces_the_record_of_version_0_1_0_and_nothing_else(site: Site
     old = json.dumps({"config": data, "denied": denied, "local": []})
     record(site, keys.SITE_RECORD, old)
     assert site.observed.nb.record is not None
-    assert site.observed.nb.record.ic_nb == "tcp:192.0.2.1:6645"
+    assert str(site.observed.nb.record.ic_nb) == "tcp:192.0.2.1:6645"
     (batch,) = plan_site(desired, site.observed).batches
     site.settle(desired)
     assert len(batch.operations) == 1

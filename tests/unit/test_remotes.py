@@ -1,11 +1,18 @@
 """Names in connection methods are looked up, never taken for localhost."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
-from ovnmesh.errors import OvsdbUnavailable
-from ovnmesh.ovsdb.remotes import resolve
+from ovnmesh.controller.ovn_ic import OvnIcArguments
+from ovnmesh.errors import ConfigError, OvsdbUnavailable
+from ovnmesh.model.changes import Db
+from ovnmesh.model.remote import Identity, Remote, parse_remote
+from ovnmesh.ovsdb.database import Database
+from ovnmesh.ovsdb.host_names import resolve
+from ovnmesh.ovsdb.members import Members
+from ovnmesh.ovsdb.schema import View
 
 
 @pytest.mark.parametrize(
@@ -13,7 +20,7 @@ from ovnmesh.ovsdb.remotes import resolve
     ["unix:/run/ovn/nb.sock", "tcp:192.0.2.1:6641", "tcp:[2001:db8::1]:6641", "nonsense"],
 )
 def test_addresses_and_sockets_stay(remote):
-    assert resolve(remote) == remote
+    assert str(resolve(parse_remote(remote))) == remote
 
 
 @pytest.mark.parametrize(
@@ -27,10 +34,37 @@ def test_names_become_addresses(monkeypatch, address, shown):
         return [(None, None, None, "", (address, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", answer)
-    assert resolve("tcp:ovn-nb:6641,unix:/x") == f"tcp:{shown}:6641,unix:/x"
+    found = resolve(parse_remote("tcp:ovn-nb:6641,unix:/x"))
+    assert found.methods == (f"tcp:{shown}:6641", "unix:/x")
     assert asked == [("ovn-nb", 6641)]
 
 
 def test_a_name_nobody_knows_is_an_error_that_says_so():
     with pytest.raises(OvsdbUnavailable, match=r"name no-such\.invalid cannot be resolved"):
-        resolve("tcp:no-such.invalid:6641")
+        resolve(parse_remote("tcp:no-such.invalid:6641"))
+
+
+IDENTITY = Identity(Path("/k.pem"), Path("/c.pem"), Path("/ca.pem"))
+
+
+def test_an_identity_stays_with_its_methods():
+    assert resolve(Remote(("ssl:192.0.2.1:6641",), IDENTITY)).identity == IDENTITY
+
+
+def test_who_asks_for_an_identity_is_told_that_tls_is_not_offered():
+    remote = Remote(("ssl:192.0.2.1:6641",), IDENTITY)
+    view = View(Db.NB, {"NB_Global": ("options",)})
+    nowhere = parse_remote("unix:/nb")
+    for connect in (
+        Database(remote, view).connect,
+        lambda: Members({Db.IC_SB: remote}, lambda: None),
+        OvnIcArguments(nowhere, nowhere, remote, nowhere).options,
+    ):
+        with pytest.raises(ConfigError, match=r"identity .*/c\.pem.* not offered yet"):
+            connect()
+
+
+def test_no_method_is_no_remote():
+    assert parse_remote("") == Remote()
+    assert not parse_remote("")
+    assert parse_remote(" tcp:192.0.2.1:1 ,unix:/x").methods == ("tcp:192.0.2.1:1", "unix:/x")

@@ -12,30 +12,32 @@ from ovnmesh.errors import OvsdbUnavailable
 from ovnmesh.model.changes import Db
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.reading import observe_northbound
+from ovnmesh.model.remote import NOWHERE, Remote, parse_remote
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 
 
-def named_interconnect(sites: Iterable[SiteAddress]) -> tuple[str, str]:
+def named_interconnect(sites: Iterable[SiteAddress]) -> tuple[Remote, Remote]:
     """Where the interconnection databases are: as the sites say, else as on their own host.
 
     Returns:
-        Connection methods of northbound and southbound; empty if nothing says.
+        Northbound and southbound; `NOWHERE` if nothing says.
     """
     for site in sites:
         if site.ic_nb and site.ic_sb:
             return site.ic_nb, site.ic_sb
-    named = os.environ.get("OVN_IC_NB_DB", ""), os.environ.get("OVN_IC_SB_DB", "")
-    if all(named):
-        return named
+    variables = ("OVN_IC_NB_DB", "OVN_IC_SB_DB")
+    nb, sb = (parse_remote(os.environ.get(variable, "")) for variable in variables)
+    if nb and sb:
+        return nb, sb
     # Default sockets of ovn-ctl(8), which `ovnmesh ic-db` opens too.
     sockets = [run_dir() / f"ovn_ic_{side}_db.sock" for side in ("nb", "sb")]
     if all(socket.exists() for socket in sockets):
-        return f"unix:{sockets[0]}", f"unix:{sockets[1]}"
-    return "", ""
+        return Remote((f"unix:{sockets[0]}",)), Remote((f"unix:{sockets[1]}",))
+    return NOWHERE, NOWHERE
 
 
-def find_interconnect(sites: Iterable[SiteAddress]) -> tuple[str, str]:
+def find_interconnect(sites: Iterable[SiteAddress]) -> tuple[Remote, Remote]:
     """The same; if nothing says where they are, as the record of any site does."""
     sites = list(sites)
     named = named_interconnect(sites)
@@ -49,12 +51,12 @@ def find_interconnect(sites: Iterable[SiteAddress]) -> tuple[str, str]:
     return named
 
 
-def read_interconnect_of(site: SiteAddress) -> tuple[str, str]:
+def read_interconnect_of(site: SiteAddress) -> tuple[Remote, Remote]:
     """Where a site's interconnection databases are, without connecting to them.
 
     Returns:
-        Connection methods of northbound and southbound, as the sites file names them or, connecting
-        to the site's northbound database, as its record there does; empty if nothing does.
+        Northbound and southbound, as the sites file names them or, connecting to the site's
+        northbound database, as its record there does; `NOWHERE` if nothing does.
 
     Raises:
         OvsdbUnavailable: only the record can say, and cannot be read.
@@ -74,12 +76,14 @@ def read_interconnect_of(site: SiteAddress) -> tuple[str, str]:
     return interconnect_of(site, northbound)
 
 
-def interconnect_of(site: SiteAddress, northbound: Callable[[], Northbound]) -> tuple[str, str]:
+def interconnect_of(
+    site: SiteAddress, northbound: Callable[[], Northbound]
+) -> tuple[Remote, Remote]:
     """The same for somebody who can read the northbound database; it is read only if it must be."""
     if site.ic_nb and site.ic_sb:
         return site.ic_nb, site.ic_sb
     record = northbound().record
-    return (record.ic_nb, record.ic_sb) if record is not None else ("", "")
+    return (record.ic_nb, record.ic_sb) if record is not None else (NOWHERE, NOWHERE)
 
 
 def unreachable(site: SiteAddress, error: OvsdbUnavailable) -> OvsdbUnavailable:

@@ -12,6 +12,7 @@ from ovnmesh.errors import ConfigError, OvsdbUnavailable, Problem
 from ovnmesh.model.changes import Batch, Db
 from ovnmesh.model.interconnect import Interconnect, TransitSwitch
 from ovnmesh.model.reading import observe_interconnect
+from ovnmesh.model.remote import Remote
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 
@@ -20,11 +21,11 @@ class MeshSession:
     """Connections to both interconnection databases.
 
     Args:
-        ic_nb: OVSDB connection method of the northbound one.
+        ic_nb: where the northbound one is.
         ic_sb: the same, southbound.
     """
 
-    def __init__(self, ic_nb: str, ic_sb: str) -> None:
+    def __init__(self, ic_nb: Remote, ic_sb: Remote) -> None:
         self._nb = Database(ic_nb, schema.interconnect_northbound())
         self._sb = Database(ic_sb, schema.interconnect_southbound())
 

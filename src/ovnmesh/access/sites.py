@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.model.remote import NOWHERE, Remote, parse_remote
 
 SITES_VARIABLE = "OVNMESH_SITES"
 #: Where `ovnmesh lab` keeps its own sites file (cli.lab, `--dir`).
@@ -27,10 +28,10 @@ class SiteAddress:
 
     Attributes:
         name: as given.
-        nb: OVSDB connection method of the northbound database.
-        sb: OVSDB connection method of the southbound database.
-        ic_nb: the same for the interconnection northbound database; "" to use what the site's own
-            record says.
+        nb: where the northbound database is.
+        sb: where the southbound database is.
+        ic_nb: where the interconnection northbound database is; `NOWHERE` to use what the site's
+            own record says.
         ic_sb: the same, southbound.
         router: the cluster's logical router.
         config: folder of the site's manifests, None if it is configured elsewhere.
@@ -38,10 +39,10 @@ class SiteAddress:
     """
 
     name: str
-    nb: str
-    sb: str
-    ic_nb: str = ""
-    ic_sb: str = ""
+    nb: Remote
+    sb: Remote
+    ic_nb: Remote = NOWHERE
+    ic_sb: Remote = NOWHERE
     router: str = "ovn-cluster"
     config: Path | None = None
     openstack: Path | None = None
@@ -112,10 +113,10 @@ def _from_environment() -> dict[str, SiteAddress]:
         return {}
     site = SiteAddress(
         LOCAL_SITE,
-        os.environ.get("OVN_NB_DB", f"unix:{nb}"),
-        os.environ.get("OVN_SB_DB", f"unix:{sb}"),
-        os.environ.get("OVN_IC_NB_DB", ""),
-        os.environ.get("OVN_IC_SB_DB", ""),
+        parse_remote(os.environ.get("OVN_NB_DB", f"unix:{nb}")),
+        parse_remote(os.environ.get("OVN_SB_DB", f"unix:{sb}")),
+        parse_remote(os.environ.get("OVN_IC_NB_DB", "")),
+        parse_remote(os.environ.get("OVN_IC_SB_DB", "")),
         os.environ.get("OVNMESH_ROUTER", "ovn-cluster"),
     )
     return {site.name: site}
@@ -127,7 +128,9 @@ def _parse_site(path: Path, name: str, entry: object) -> SiteAddress:
         raise _wrong(path, f"sites.{name}: {entry!r}"[:80], f"keys nb, sb of {sorted(allowed)}")
     text = {str(key): str(value) for key, value in entry.items()}
     paths = {key: Path(text.pop(key)) for key in ("config", "openstack") if text.get(key)}
-    return SiteAddress(name=name, **paths, **text)  # type: ignore[arg-type]
+    databases = {"nb", "sb", "ic_nb", "ic_sb"} & text.keys()
+    remotes = {key: parse_remote(text.pop(key)) for key in databases}
+    return SiteAddress(name=name, **paths, **remotes, **text)  # type: ignore[arg-type]
 
 
 def _wrong(path: Path, found: str, expected: str) -> ConfigError:

@@ -20,6 +20,7 @@ from ovnmesh.agent.tunnels import read_tunnels, relevant
 from ovnmesh.errors import OvnmeshError, OvsdbUnavailable
 from ovnmesh.model.changes import Batch, Db, MergeKeys
 from ovnmesh.model.paths import ChassisReport
+from ovnmesh.model.remote import NOWHERE, Remote, parse_remote
 from ovnmesh.model.report import NodeView
 from ovnmesh.model.rows import Row, Snapshot, mapping, text
 from ovnmesh.ovsdb.database import Database
@@ -65,13 +66,17 @@ class Agent:
     """Follows the southbound database, marks the local chassis and reports on its paths.
 
     Args:
-        vswitch_remote: OVSDB connection method of the local Open_vSwitch database.
-        sb: southbound remote; "" to follow external_ids:ovn-remote as ovn-controller does.
+        vswitch_remote: where the local Open_vSwitch database is.
+        sb: where the southbound database is; `NOWHERE` to follow external_ids:ovn-remote, as
+            ovn-controller does.
         on_view: told what there is after every look.
     """
 
     def __init__(
-        self, vswitch_remote: str, sb: str, on_view: Callable[[NodeView], None] = lambda view: None
+        self,
+        vswitch_remote: Remote,
+        sb: Remote = NOWHERE,
+        on_view: Callable[[NodeView], None] = lambda view: None,
     ) -> None:
         self._vswitch = Database(vswitch_remote, vswitch(), self.wake)
         self._fixed_sb = sb
@@ -128,7 +133,7 @@ class Agent:
         snapshot = self._vswitch.snapshot()
         uuid, external_ids = _only_row(snapshot)
         chassis = external_ids.get("system-id", "")
-        remote = self._fixed_sb or external_ids.get("ovn-remote", "")
+        remote = self._fixed_sb or parse_remote(external_ids.get("ovn-remote", ""))
         if not remote:
             raise OvsdbUnavailable(
                 "Open_vSwitch external_ids:ovn-remote is not set; expected the southbound database "
@@ -167,7 +172,7 @@ class Agent:
             self._sb.apply(Batch(Db.SB, (change,), "report on paths"))
             LOG.debug("reported: %s", put or "no longer a gateway")
 
-    def _southbound(self, remote: str, chassis: str) -> Snapshot:
+    def _southbound(self, remote: Remote, chassis: str) -> Snapshot:
         if self._sb is not None and self._sb.remote != remote:
             self._sb.close()
             self._sb = None

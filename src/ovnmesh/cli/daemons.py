@@ -13,6 +13,7 @@ import typer
 
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.host.systemd import notify
+from ovnmesh.model.remote import parse_remote
 
 if TYPE_CHECKING:
     from ovnmesh.model.report import PassReport
@@ -97,7 +98,9 @@ def controller(
             metrics.record(report)
         publish(report)
 
-    settings = ControllerSettings(nb=nb, sb=sb, run_dir=run_dir, router=router)
+    settings = ControllerSettings(
+        parse_remote(nb), parse_remote(sb), run_dir=run_dir, router=router
+    )
     reconciler = Reconciler(settings, provider, observe)
     if metrics is not None:
         checks = {
@@ -135,11 +138,11 @@ def agent(
         from ovnmesh.web.metrics import AgentMetrics
 
         metrics = AgentMetrics()
-        follower = Agent(ovs, sb, metrics.record)
+        follower = Agent(parse_remote(ovs), parse_remote(sb), metrics.record)
         checks = {"/healthz": lambda: True, "/readyz": lambda: follower.ready}
         _serve(metrics, metrics_port, metrics_address, checks)
     else:
-        follower = Agent(ovs, sb)
+        follower = Agent(parse_remote(ovs), parse_remote(sb))
     _run(follower.run, follower.stop)
 
 
@@ -166,7 +169,7 @@ def _provider(
         from ovnmesh.providers.openstack.provider import OpenStackProvider
         from ovnmesh.providers.openstack.row_events import NeutronEvents
 
-        return OpenStackProvider(openstack, NeutronEvents(nb)), lambda report: None
+        return OpenStackProvider(openstack, NeutronEvents(parse_remote(nb))), lambda report: None
     from ovnmesh.providers.kubernetes.provider import KubernetesProvider
 
     provider = KubernetesProvider(kubeconfig)

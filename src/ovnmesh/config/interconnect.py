@@ -28,7 +28,8 @@ from ovnmesh.config.fields import (
 )
 from ovnmesh.config.gateways import GATEWAY_KEYS, policy_data, take_policy
 from ovnmesh.errors import Problem
-from ovnmesh.model.desired import DEFAULT_POLICY, GatewayPolicy, tcp_remotes
+from ovnmesh.model.desired import DEFAULT_POLICY, GatewayPolicy
+from ovnmesh.model.remote import Remote, tcp_remote
 
 CONFIG_NAME = "ovn-ic-config"
 """Name of the ConfigMap (Kube-OVN, "Multi-Cluster Networking")."""
@@ -84,13 +85,13 @@ class InterconnectConfig:
     advertise_nodes: bool = False
     gateways: GatewayPolicy = DEFAULT_POLICY
 
-    def ic_nb_remotes(self) -> str:
-        """OVSDB connection methods of IC-NB: ``tcp:192.168.65.3:6645,tcp:[fd00::1]:6645``."""
-        return tcp_remotes(self.ic_db_hosts, self.ic_nb_port)
+    def ic_nb_remote(self) -> Remote:
+        """Where IC-NB is: ``tcp:192.168.65.3:6645,tcp:[fd00::1]:6645``."""
+        return tcp_remote(self.ic_db_hosts, self.ic_nb_port)
 
-    def ic_sb_remotes(self) -> str:
-        """OVSDB connection methods of IC-SB, in the same form."""
-        return tcp_remotes(self.ic_db_hosts, self.ic_sb_port)
+    def ic_sb_remote(self) -> Remote:
+        """Where IC-SB is, in the same form."""
+        return tcp_remote(self.ic_db_hosts, self.ic_sb_port)
 
     def to_data(self) -> dict[str, str]:
         """The ConfigMap data that `parse_config` reads back as an equal value."""

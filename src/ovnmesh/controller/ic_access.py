@@ -13,6 +13,7 @@ from ovnmesh.model.changes import Db, Plan
 from ovnmesh.model.finding import Code, Finding
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.reading import observe_interconnect
+from ovnmesh.model.remote import Remote
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.leadership import ELECTION_S, FOLLOW_AGAIN_S, IcMembers, leader_of
@@ -97,7 +98,7 @@ class IcAccess:
             sent, at = self._followed.get(database.db, (None, 0.0))
             if leader == sent and self._clock() < at + FOLLOW_AGAIN_S:
                 continue
-            if database.follow(leader.remote):
+            if database.follow(leader.method):
                 self._followed[database.db] = (leader, self._clock())
 
     @property
@@ -145,7 +146,7 @@ class IcAccess:
         """
         if self._next is None:
             return ()
-        host = self._next.databases[0].remote
+        host = str(self._next.databases[0].remote)
         if not self._next.live:
             return (_not_moved(host, self._next.error or "not connected yet"),)
         plan = plan_against(_read(self._next))
@@ -195,7 +196,7 @@ def _read(links: Links) -> Interconnect:
     return observe_interconnect(nb.snapshot(), sb.snapshot())
 
 
-def _remotes(links: Links) -> tuple[str, str]:
+def _remotes(links: Links) -> tuple[Remote, Remote]:
     nb, sb = links.databases
     return nb.remote, sb.remote
 

@@ -12,6 +12,7 @@ from ovnmesh.model.denied import collect_reasons
 from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.prefixes import Prefix, from_address, from_network
+from ovnmesh.model.remote import NOWHERE, Remote
 from ovnmesh.providers.base import ProviderState
 
 
@@ -22,16 +23,16 @@ class Intent:
     Attributes:
         desired: join, or stay joined, as described; None otherwise.
         leave: leave the mesh.
-        ic_nb: remotes of the interconnection northbound database, "" if none is known.
-        ic_sb: remotes of the interconnection southbound database, "" if none is known.
+        ic_nb: where the interconnection northbound database is, `NOWHERE` if that is not known.
+        ic_sb: the same, southbound.
         findings: what is wrong with the input.
         input_ok: whether the input was usable.
     """
 
     desired: Desired | None
     leave: bool
-    ic_nb: str
-    ic_sb: str
+    ic_nb: Remote
+    ic_sb: Remote
     findings: tuple[Finding, ...]
     input_ok: bool
 
@@ -56,7 +57,7 @@ def decide_intent(
         return Intent(desired, False, desired.ic_nb, desired.ic_sb, (), True)
     findings = _input_findings(state, unreadable, record is not None)
     if record is None:
-        return Intent(None, False, "", "", findings, False)
+        return Intent(None, False, NOWHERE, NOWHERE, findings, False)
     return Intent(record, False, record.ic_nb, record.ic_sb, findings, False)
 
 
@@ -93,8 +94,8 @@ def make_desired(config: InterconnectConfig, state: ProviderState, router: str) 
     )
 
 
-def _remotes(config: InterconnectConfig) -> tuple[str, str]:
-    return config.ic_nb_remotes(), config.ic_sb_remotes()
+def _remotes(config: InterconnectConfig) -> tuple[Remote, Remote]:
+    return config.ic_nb_remote(), config.ic_sb_remote()
 
 
 def _input_findings(

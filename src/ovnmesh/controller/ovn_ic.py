@@ -10,16 +10,17 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ovnmesh.errors import ProcessError
 from ovnmesh.host.connections import tcp_peers
 from ovnmesh.model.backoff import Backoff
+from ovnmesh.model.remote import Remote, endpoint_of
 from ovnmesh.ovsdb import leadership
 from ovnmesh.ovsdb.leadership import Decision, IcMembers
-from ovnmesh.ovsdb.remotes import endpoint_of
+from ovnmesh.ovsdb.members import Member
 
 LOG = logging.getLogger(__name__)
 
@@ -34,12 +35,25 @@ VERSION_TIMEOUT_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class OvnIcArguments:
-    """OVSDB connection methods of the four databases (ovn-ic(8))."""
+    """Where the four databases are."""
 
-    nb: str
-    sb: str
-    ic_nb: str
-    ic_sb: str
+    nb: Remote
+    sb: Remote
+    ic_nb: Remote
+    ic_sb: Remote
+
+    def options(self) -> list[str]:
+        """The same for ovn-ic (ovn-ic(8)); its one identity, too, once there is one to show."""
+        databases = {
+            "ovnnb": self.nb,
+            "ovnsb": self.sb,
+            "ic-nb": self.ic_nb,
+            "ic-sb": self.ic_sb,
+        }
+        return [
+            f"--{name}-db={','.join(remote.methods_in_clear())}"
+            for name, remote in databases.items()
+        ]
 
 
 def installed_version() -> str:
@@ -115,7 +129,7 @@ class OvnIc:
             decision = self._follow(members)
             if not decision.restart:
                 return decision.look_again_s
-            names = ", ".join(leader.remote for leader in members.leaders if leader is not None)
+            names = ", ".join(leader.method for leader in members.leaders if leader is not None)
             LOG.info("ovn-ic: has not found the leaders %s, restarting", names)
             self._end()
             self._patience_s = self._searches.failed()
@@ -136,9 +150,9 @@ class OvnIc:
         peers = tcp_peers(pid)
         found = []
         for member in (*members.nb, *members.sb):
-            endpoint = endpoint_of(member.remote)
+            endpoint = endpoint_of(member.method)
             if endpoint is None or endpoint in peers:  # a socket file is not looked into
-                found.append(member.remote)
+                found.append(member.method)
         decision = leadership.decide(
             self._clock(), leaders, found, self._started_at, self._patience_s
         )
@@ -193,18 +207,15 @@ class OvnIc:
         in_vain = self._patience_s > 2 * leadership.FIRST_PATIENCE_S
         used = replace(
             arguments,
-            ic_nb=leadership.remotes_to_use(members.nb, in_vain) or arguments.ic_nb,
-            ic_sb=leadership.remotes_to_use(members.sb, in_vain) or arguments.ic_sb,
+            ic_nb=_to_use(arguments.ic_nb, members.nb, in_vain),
+            ic_sb=_to_use(arguments.ic_sb, members.sb, in_vain),
         )
         command = [
             "setpriv",
             "--pdeathsig",
             "TERM",
             "ovn-ic",
-            f"--ovnnb-db={arguments.nb}",
-            f"--ovnsb-db={arguments.sb}",
-            f"--ic-nb-db={used.ic_nb}",
-            f"--ic-sb-db={used.ic_sb}",
+            *used.options(),
             f"--unixctl={self._run_dir / 'ovn-ic.ctl'}",
             f"--log-file={self._run_dir / 'ovn-ic.log'}",
             f"--pidfile={self._run_dir / 'ovn-ic.pid'}",
@@ -231,3 +242,9 @@ class OvnIc:
         process.wait()
         if process is self._process:
             self._on_exit()
+
+
+def _to_use(remote: Remote, members: Collection[Member], in_vain: bool) -> Remote:
+    """Those of a database's servers to start with; all of them if nothing is known."""
+    methods = leadership.methods_to_use(members, in_vain)
+    return replace(remote, methods=methods or remote.methods)

@@ -26,6 +26,7 @@ from ovnmesh.model.finding import Code, Finding, Severity, with_advice
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.observed import Observed
+from ovnmesh.model.remote import Remote
 from ovnmesh.model.report import PassReport, SiteState, SiteView
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.leave import joined, plan_leave
@@ -275,7 +276,7 @@ class Reconciler:
         reason = self._ic.reason
         finding = Finding(
             Code.IC_UNREACHABLE,
-            intent.ic_sb,
+            str(intent.ic_sb),
             "the interconnection databases cannot be reached"
             f"{': ' + reason if reason else ''}. Expected: `ovnmesh ic-db` (or ovn-ctl) serves "
             "them there. Established traffic is not affected; changes wait until they answer.",
@@ -307,7 +308,7 @@ class Reconciler:
         ic_nb, ic_sb = self._ic.databases
         return self._run_ovn_ic(ic_nb.address, ic_sb.address)
 
-    def _run_ovn_ic(self, ic_nb: str, ic_sb: str) -> float | None:
+    def _run_ovn_ic(self, ic_nb: Remote, ic_sb: Remote) -> float | None:
         site = self._site
         arguments = OvnIcArguments(site.nb.address, site.sb.address, ic_nb, ic_sb)
         return self._ovn_ic.ensure(arguments, self._ic.members)

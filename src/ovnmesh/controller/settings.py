@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ovnmesh.model.remote import Remote
+
 
 @dataclass(frozen=True, slots=True)
 class ControllerSettings:
     """How to reach the site.
 
     Attributes:
-        nb: OVSDB connection method(s) of the northbound database.
-        sb: OVSDB connection method(s) of the southbound database.
+        nb: where the northbound database is.
+        sb: where the southbound database is.
         run_dir: folder for ovn-ic's sockets, pid file and log.
         router: name of the cluster's logical router.
         resync_s: seconds between unprompted whole passes.
@@ -18,8 +20,8 @@ class ControllerSettings:
         leave_patience_s: how long leaving waits for agents to unmark their nodes.
     """
 
-    nb: str
-    sb: str
+    nb: Remote
+    sb: Remote
     run_dir: Path
     router: str = "ovn-cluster"
     resync_s: float = 300.0

@@ -21,6 +21,7 @@ from ovnmesh.lab.kubernetes import apiserver
 from ovnmesh.lab.network import netns
 from ovnmesh.lab.values.openstack_shape import APPLICATIONS, GATEWAY_CHASSIS, MARIADB
 from ovnmesh.lab.values.topology import IcNode, Lab, Node, Pod, Site
+from ovnmesh.model.remote import ptcp_method, tcp_method
 
 NB_PORT = 6641
 """TCP port of a site's northbound database (ovn-ctl(8))."""
@@ -109,7 +110,7 @@ def start_sb(site: Site) -> None:
 
 
 def _start_site_db(site: Site, name: str, port: int) -> None:
-    remotes = (f"punix:{site.directory / f'{name}.sock'}", f"ptcp:{port}")
+    remotes = (f"punix:{site.directory / f'{name}.sock'}", ptcp_method(port))
     schema = _schema("ovn", f"ovn-{name}.ovsschema")
     _start_ovsdb(name, site.directory, site.control_netns, remotes, schema)
 
@@ -138,7 +139,7 @@ def configure_vswitch(site: Site, node: Node, pods: Iterable[Pod]) -> None:
     identity = {
         "system-id": node.system_id,
         "hostname": node.name,
-        "ovn-remote": f"tcp:{site.control_address.ip}:{SB_PORT}",
+        "ovn-remote": tcp_method(site.control_address.ip, SB_PORT),
         "ovn-encap-type": "geneve",
         "ovn-encap-ip": str(node.address.ip),
         "ovn-bridge": "br-int",

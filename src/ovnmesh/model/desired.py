@@ -5,13 +5,12 @@ Built by the controller from a provider's reading; kept in the site's own northb
 with the last good state. Must not know where the input came from.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.model.addresses import Address
 from ovnmesh.model.denied import Reasons
 from ovnmesh.model.prefixes import Prefix
+from ovnmesh.model.remote import NOWHERE, Remote
 
 #: BFD timers with which a gateway's death is noticed after 0.3 s; shorter ones flap where gateways
 #: share busy processors (measured: docs/benchmarks.md).
@@ -95,8 +94,8 @@ class Desired:
         shared_database: whether strangers' routers are in the northbound database as well: their
             networks, and routes that somebody wrote, may be the site's own by their looks only,
             and what ovn-ic left on routers may have been changed meanwhile.
-        ic_nb: OVSDB connection methods of the interconnection northbound database.
-        ic_sb: those of the interconnection southbound database.
+        ic_nb: where the interconnection northbound database is.
+        ic_sb: the same, southbound.
     """
 
     az_name: str
@@ -107,15 +106,5 @@ class Desired:
     gateways: GatewayPolicy = DEFAULT_POLICY
     routers: tuple[Router, ...] = (CLUSTER_ROUTER,)
     shared_database: bool = False
-    ic_nb: str = ""
-    ic_sb: str = ""
-
-
-def tcp_remotes(hosts: Iterable[Address], port: int) -> str:
-    """OVSDB connection methods: ``tcp:192.168.65.3:6645,tcp:[fd00::1]:6645``.
-
-    Args:
-        hosts: addresses of the servers.
-        port: the TCP port of all of them.
-    """
-    return ",".join(f"tcp:[{h}]:{port}" if h.version == 6 else f"tcp:{h}:{port}" for h in hosts)
+    ic_nb: Remote = NOWHERE
+    ic_sb: Remote = NOWHERE

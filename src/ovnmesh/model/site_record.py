@@ -10,6 +10,7 @@ from ovnmesh.model.denied import collect_reasons, pairs_by_reason, pairs_of, tex
 from ovnmesh.model.desired import Desired, GatewayPolicy, Router
 from ovnmesh.model.prefixes import parse_prefix
 from ovnmesh.model.records import Codec
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.model.site_record_0_1 import decode_0_1
 
 #: Raised when a record means something else than before under the same keys.
@@ -17,7 +18,7 @@ VERSION = 1
 
 
 class _Record(msgspec.Struct, frozen=True):
-    """`Desired` with its prefixes as text; `denied` is by reason."""
+    """`Desired` with prefixes and remotes as text, and without identity; `denied` is by reason."""
 
     version: int
     az_name: str
@@ -48,8 +49,8 @@ def encode_desired(desired: Desired) -> str:
             desired.gateways,
             desired.routers,
             desired.shared_database,
-            desired.ic_nb,
-            desired.ic_sb,
+            str(desired.ic_nb),
+            str(desired.ic_sb),
         )
     )
 
@@ -76,8 +77,8 @@ def decode_desired(raw: str, router: str) -> Desired | None:
             gateways=record.gateways,
             routers=record.routers,
             shared_database=record.shared_database,
-            ic_nb=record.ic_nb,
-            ic_sb=record.ic_sb,
+            ic_nb=parse_remote(record.ic_nb),
+            ic_sb=parse_remote(record.ic_sb),
         )
     except ValueError:
         return None

@@ -17,10 +17,10 @@ from ovnmesh.model.desired import (
     Desired,
     GatewayPolicy,
     Router,
-    tcp_remotes,
 )
 from ovnmesh.model.prefixes import parse_prefix
 from ovnmesh.model.records import Codec
+from ovnmesh.model.remote import tcp_remote
 
 
 class _Record(msgspec.Struct, frozen=True):
@@ -62,8 +62,8 @@ def decode_0_1(raw: str, router: str) -> Desired | None:
             )
             or (Router(router, bypass_policy=True),),
             shared_database=any(label for _, label, *_ in record.routers),
-            ic_nb=tcp_remotes(hosts, int(data["ic-nb-port"])),
-            ic_sb=tcp_remotes(hosts, int(data["ic-sb-port"])),
+            ic_nb=tcp_remote(hosts, int(data["ic-nb-port"])),
+            ic_sb=tcp_remote(hosts, int(data["ic-sb-port"])),
         )
     except (ValueError, KeyError):
         return None

@@ -20,10 +20,11 @@ from ovsdbapp.backend.ovs_idl import Backend, connection, idlutils
 
 from ovnmesh.errors import OvsdbRejected, OvsdbUnavailable
 from ovnmesh.model.changes import Batch, Db
+from ovnmesh.model.remote import Remote
 from ovnmesh.model.rows import Snapshot
 from ovnmesh.ovsdb.applier import OneShot
+from ovnmesh.ovsdb.host_names import resolve
 from ovnmesh.ovsdb.reader import read_snapshot
-from ovnmesh.ovsdb.remotes import resolve
 from ovnmesh.ovsdb.schema import Condition, View
 
 LOG = logging.getLogger(__name__)
@@ -121,18 +122,18 @@ class _Api(Backend):  # type: ignore[misc]
         self._link = link
 
 
-def fetch_schema(remote: str, db: Db) -> dict[str, Any]:
+def fetch_schema(remote: Remote, db: Db) -> dict[str, Any]:
     """Ask a server for a schema, with a time limit (ovsdbapp's own version has none).
 
     Args:
-        remote: OVSDB connection methods, comma-separated; the first that answers is asked.
+        remote: its servers; the first that answers is asked.
         db: the database.
 
     Raises:
         OvsdbUnavailable: nobody answers, or the server does not have this database.
     """
     tried: list[str] = []
-    methods = idlutils.parse_connection(remote)
+    methods = remote.methods_in_clear()
     for method in methods:
         # A member that is dead must not use up the time of the others.
         wait_ms = TIMEOUT_S * 1000 // len(methods)
@@ -148,7 +149,9 @@ def fetch_schema(remote: str, db: Db) -> dict[str, Any]:
             schema: dict[str, Any] = reply.result
             return schema
         tried.append(f"{method}: {os.strerror(error) if error else reply.error}")
-    raise OvsdbUnavailable(f"{db.value} cannot be reached ({'; '.join(tried)})")
+    raise OvsdbUnavailable(
+        f"{db.value} cannot be reached ({'; '.join(tried) or 'no server named'})"
+    )
 
 
 def _transact(rpc: Any, request: Any, deadline_ms: int) -> tuple[int, Any]:
@@ -175,7 +178,7 @@ class Database:
     """A connection to one database, replicated in memory.
 
     Args:
-        remote: OVSDB connection method(s), comma-separated (ovsdb(7)).
+        remote: where it is.
         view: what to replicate.
         on_change: called from the connection's thread after any change; must return at once.
         lock: name of the OVSDB lock to compete for (RFC 7047, section 4.1.8), or None.
@@ -183,7 +186,7 @@ class Database:
 
     def __init__(
         self,
-        remote: str,
+        remote: Remote,
         view: View,
         on_change: Callable[[], None] = lambda: None,
         lock: str | None = None,
@@ -219,7 +222,7 @@ class Database:
                 present = helper.schema_json["tables"][table]["columns"]
                 helper.register_columns(table, [name for name in columns if name in present])
         # Southbound readers may follow any member; writers need the leader.
-        idl = _Idl(self.address, helper, True, self._on_change)
+        idl = _Idl(str(self.address), helper, True, self._on_change)
         self._set_conditions(idl, self.view.conditions)
         if self._lock is not None:
             idl.set_lock(self._lock)
@@ -243,14 +246,14 @@ class Database:
         """Go to the leader of a cluster at once, unless connected to it.
 
         Args:
-            leader: one of the connection methods in `address`.
+            leader: one of the connection methods of `address`.
 
         Returns:
             Whether that is done; not while an attempt to connect to it is on its way, which may
             have begun before it led, and will then be in vain.
         """
         link = self._link
-        if link is None or leader not in idlutils.parse_connection(self.address):
+        if link is None or leader not in self.address.methods:
             return True
         if self.connected and link.idl.member == leader:
             return True

@@ -49,7 +49,7 @@ def leader_of(members: Iterable[Member]) -> Member | None:
     return max(claims, key=lambda member: member.leads_since or 0.0, default=None)
 
 
-def remotes_to_use(members: Collection[Member], leader_only: bool = False) -> str:
+def methods_to_use(members: Collection[Member], leader_only: bool = False) -> tuple[str, ...]:
     """Connection methods to start ovn-ic with: those that answer, or all of them.
 
     ovn-ic tries them in random order. An address that does not answer costs it a second, and a
@@ -62,10 +62,10 @@ def remotes_to_use(members: Collection[Member], leader_only: bool = False) -> st
     """
     leader = leader_of(members)
     if leader_only and leader is not None:
-        return leader.remote
+        return (leader.method,)
     silent = [m for m in members if m.leads_since is not None and m is not leader]
-    answering = [m.remote for m in members if m.answers and m not in silent]
-    return ",".join(answering or [m.remote for m in members])
+    answering = [m.method for m in members if m.answers and m not in silent]
+    return tuple(answering or [m.method for m in members])
 
 
 def decide(
@@ -88,7 +88,7 @@ def decide(
     for leader in leaders:
         if leader is None or leader.leads_since is None:
             return Decision()  # nowhere to go; the end of the election will be heard
-        if leader.remote not in connected:
+        if leader.method not in connected:
             strayed.append(leader.leads_since)
     if not strayed:
         return Decision()

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ovs import jsonrpc, poller
-from ovsdbapp.backend.ovs_idl import idlutils
 
 from ovnmesh.model.changes import Db
+from ovnmesh.model.remote import Remote
 
 LOG = logging.getLogger(__name__)
 
@@ -32,13 +32,13 @@ class Member:
     """One server of a database, as it describes itself.
 
     Attributes:
-        remote: its OVSDB connection method.
+        method: its OVSDB connection method.
         answers: whether it answers and, if it is part of a cluster, is in touch with a majority.
         leads_since: monotonic time at which it said that it leads, in seconds; None if it does not.
             A server that is no part of a cluster always leads (ovsdb-server(7), "Database").
     """
 
-    remote: str
+    method: str
     answers: bool = False
     leads_since: float | None = None
 
@@ -47,15 +47,15 @@ class Members:
     """The servers of some databases, watched by one thread until `close`.
 
     Args:
-        remotes: OVSDB connection methods of each database, comma-separated, without names.
+        remotes: the servers of each database, by their addresses.
         on_change: called from the thread when any member says something new, or falls silent.
     """
 
-    def __init__(self, remotes: Mapping[Db, str], on_change: Callable[[], None]) -> None:
+    def __init__(self, remotes: Mapping[Db, Remote], on_change: Callable[[], None]) -> None:
         self._watches = [
             _Watch(method, db)
             for db, remote in remotes.items()
-            for method in idlutils.parse_connection(remote)
+            for method in remote.methods_in_clear()
         ]
         self._on_change = on_change
         self._stop = threading.Event()
@@ -90,7 +90,7 @@ class Members:
                 changed |= watch.run()
             except Exception:
                 # The thread's top: what one server sends must not end the watch over the others.
-                LOG.exception("%s: unexpected answer of _Server", watch.member.remote)
+                LOG.exception("%s: unexpected answer of _Server", watch.member.method)
                 watch.restart()
             watch.wait(waiting)
         if changed:
@@ -102,10 +102,10 @@ class Members:
 class _Watch:
     """The monitor of one member."""
 
-    def __init__(self, remote: str, db: Db) -> None:
+    def __init__(self, method: str, db: Db) -> None:
         self.db = db
-        self.member = Member(remote)
-        self._session = jsonrpc.Session.open(remote, PROBE_INTERVAL_MS)
+        self.member = Member(method)
+        self._session = jsonrpc.Session.open(method, PROBE_INTERVAL_MS)
         self._session.reconnect.set_backoff(RETRY_MS, RETRY_MS)
         self._seqno = self._session.get_seqno()
         self._request: Any = None
@@ -116,7 +116,7 @@ class _Watch:
         self._session.run()
         if self._session.get_seqno() != self._seqno:
             self._seqno = self._session.get_seqno()
-            self.member = Member(before.remote)
+            self.member = Member(before.method)
             self._request = None
         if self._session.is_connected() and self._request is None:
             columns = {"columns": ["name", "connected", "leader"]}
@@ -153,4 +153,4 @@ class _Watch:
                 continue
             # The monotonic clock: compared with nothing but itself.
             since = (self.member.leads_since or time.monotonic()) if row["leader"] else None
-            self.member = Member(self.member.remote, bool(row["connected"]), since)
+            self.member = Member(self.member.method, bool(row["connected"]), since)

@@ -8,6 +8,7 @@ import typer
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import LeaveAnyway, OutputForm
 from ovnmesh.cli.output import Output
+from ovnmesh.model.remote import parse_remote
 from ovnmesh.providers.openstack.site_spec import SITE_FILE
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def join(
         "gw-nodes": gateway,
     }
     text = site_file_text(file, {key: value for key, value in flags.items() if value})
-    wish = JoinWish(nb, sb, create_router, allow_from_mesh, dry_run, timeout)
+    remotes = parse_remote(nb), parse_remote(sb)
+    wish = JoinWish(*remotes, create_router, allow_from_mesh, dry_run, timeout)
     with output.progress("join") as step:
         joined = join_site(file, text, wish, step)
     _show(joined.changes, form, dry_run)
@@ -126,7 +128,8 @@ def leave(
     from ovnmesh.operate.openstack.leave import leave as leave_site
 
     with output.progress("leave") as step:
-        done = leave_site(file, LeaveWish(nb, sb, force, dry_run), step)
+        wish = LeaveWish(parse_remote(nb), parse_remote(sb), force, dry_run)
+        done = leave_site(file, wish, step)
     _show(done.changes, form, dry_run)
     for said in done.kept:
         output.stderr().print(said)

@@ -14,6 +14,7 @@ from ovnmesh.access.sites import SiteAddress, pick_sites
 from ovnmesh.cli.arguments import SiteName, SitesFile
 from ovnmesh.cli.handover import hand_over
 from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.model.remote import Remote
 
 #: The Debian package that holds all four tools.
 PACKAGE = "ovn-common"
@@ -24,7 +25,7 @@ Arguments = Annotated[
 ]
 
 
-def _ic_remotes(address: SiteAddress) -> tuple[str, str]:
+def _ic_remotes(address: SiteAddress) -> tuple[Remote, Remote]:
     remotes = read_interconnect_of(address)
     if not all(remotes):
         expected = (
@@ -37,7 +38,7 @@ def _ic_remotes(address: SiteAddress) -> tuple[str, str]:
 
 
 def _command(
-    tool: str, database: str, remote: Callable[[SiteAddress], str], example: str
+    tool: str, database: str, remote: Callable[[SiteAddress], Remote], example: str
 ) -> typer.Typer:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

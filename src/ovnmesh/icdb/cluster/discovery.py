@@ -18,7 +18,7 @@ from typing import Any
 
 from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
-from ovnmesh.icdb.database.listeners import describe_endpoint
+from ovnmesh.model.remote import endpoint
 
 # Long enough for a busy node of another city; a leader asks several nodes, one after the other.
 _TIMEOUT_S = 1.0
@@ -81,7 +81,7 @@ class Waiter:
         try:
             self._server = _Server(self, (str(address), port))
         except OSError as error:
-            where = describe_endpoint(address, port)
+            where = endpoint(address, port)
             raise IcDbError(f"{where}: {error.strerror}; expected a free port") from error
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
@@ -111,10 +111,10 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, waiter: Waiter, endpoint: tuple[str, int]) -> None:
-        self.address_family = socket.AF_INET6 if ":" in endpoint[0] else socket.AF_INET
+    def __init__(self, waiter: Waiter, where: tuple[str, int]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
         self._waiter = waiter
-        super().__init__(endpoint, socketserver.BaseRequestHandler)
+        super().__init__(where, socketserver.BaseRequestHandler)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         self._waiter.answer(request)

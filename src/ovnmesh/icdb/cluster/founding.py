@@ -28,9 +28,10 @@ from ovnmesh.icdb.database.files import (
     prepare_files,
     run_tool,
 )
-from ovnmesh.icdb.database.listeners import describe_endpoint, parse_raft_address
+from ovnmesh.icdb.database.listeners import parse_raft_address
 from ovnmesh.icdb.database.waiting_log import Said
 from ovnmesh.icdb.settings import Cluster, Settings
+from ovnmesh.model.remote import tcp_method
 
 log = logging.getLogger(__name__)
 
@@ -205,12 +206,7 @@ def _check_log(file: Path) -> None:
 
 def local_address(settings: Settings, cluster: Cluster, db: Database) -> str:
     """This node's RAFT address of a database."""
-    return raft_address(settings.address, raft_port(cluster, db))
-
-
-def raft_address(node: Address, port: int) -> str:
-    """A RAFT address, as ``tcp:10.0.0.1:6647``."""
-    return f"tcp:{describe_endpoint(node, port)}"
+    return tcp_method(settings.address, raft_port(cluster, db))
 
 
 # --- founding ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.backup.archive import read_server
 from ovnmesh.icdb.cluster.discovery import Invitation, Waiting, invite, look
-from ovnmesh.icdb.cluster.founding import raft_address, raft_port
+from ovnmesh.icdb.cluster.founding import raft_port
 from ovnmesh.icdb.database.files import (
     IC_NB,
     IC_SB,
@@ -28,6 +28,7 @@ from ovnmesh.icdb.database.listeners import parse_raft_address
 from ovnmesh.icdb.database.ovsdb_server import Child
 from ovnmesh.icdb.database.raft_status import NoCluster, Status, call, control_socket, read_status
 from ovnmesh.icdb.settings import Cluster, Settings
+from ovnmesh.model.remote import tcp_method
 
 log = logging.getLogger(__name__)
 
@@ -133,9 +134,10 @@ class Keeper:
                 continue
             if other["cid"] == status.cluster and other["connected"]:
                 file = child.db.file(self._settings.folders.data)
+                blocked = tcp_method(node, raft_port(self._cluster, child.db))
                 self._warn_once(
                     f"{child.db.schema}: found no leader here, and one on {node}. Either the RAFT "
-                    f"port tcp:{node}:{raft_port(self._cluster, child.db)} is blocked; or this "
+                    f"port {blocked} is blocked; or this "
                     "server was removed from the cluster (member remove) while it was away: then "
                     f"stop ic-db, and move {file} away to join anew"
                 )
@@ -143,7 +145,7 @@ class Keeper:
 
     def _welcome(self, child: Child, status: Status, node: Address, port: int) -> None:
         """Invite a node that waits, having removed the server that it was."""
-        address = raft_address(node, port)
+        address = tcp_method(node, port)
         before = [
             member
             for member in status.members

@@ -4,18 +4,13 @@ Called by `server`, before it starts. Must not keep a port or end anybody.
 """
 
 import errno
-import ipaddress
 import socket
 from collections.abc import Iterable
 from pathlib import Path
 
 from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
-
-
-def describe_endpoint(address: Address, port: int) -> str:
-    """An address and port in OVSDB's notation: ``[::]:6645``."""
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+from ovnmesh.model.remote import endpoint_of
 
 
 def parse_raft_address(text: str) -> tuple[Address, int] | None:
@@ -24,12 +19,7 @@ def parse_raft_address(text: str) -> tuple[Address, int] | None:
     Returns:
         Address and port, None if it is something else.
     """
-    scheme, _, endpoint = text.partition(":")
-    host, _, port = endpoint.rpartition(":")
-    try:
-        return (ipaddress.ip_address(host.strip("[]")), int(port)) if scheme == "tcp" else None
-    except ValueError:
-        return None
+    return endpoint_of(text) if text.startswith("tcp:") else None
 
 
 def is_port_busy(address: Address, port: int) -> bool:

@@ -18,10 +18,10 @@ from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
 from ovnmesh.host.connections import listeners
 from ovnmesh.icdb.database.files import Database, run_tool
-from ovnmesh.icdb.database.listeners import describe_endpoint
 from ovnmesh.icdb.database.raft_status import call, control_socket
 from ovnmesh.icdb.database.waiting_log import Said
 from ovnmesh.icdb.settings import Folders
+from ovnmesh.model.remote import endpoint, ptcp_method
 
 log = logging.getLogger(__name__)
 
@@ -148,15 +148,14 @@ class Child:
         Raises:
             IcDbError: the server did not get the port.
         """
-        endpoint = f"[{address}]" if address.version == 6 else str(address)
-        for remote in (f"ptcp:{port}:{endpoint}", f"punix:{self.public_socket}"):
+        for remote in (ptcp_method(port, address), f"punix:{self.public_socket}"):
             control = str(self._run_dir / f"{self.db.base}.ctl")
             run_tool("ovs-appctl", "-t", control, "ovsdb-server/add-remote", remote)
         # The server only logs that it cannot listen.
         deadline = time.monotonic() + _OPEN_TIMEOUT_S
         while self.pid not in listeners(port):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                where = describe_endpoint(address, port)
+                where = endpoint(address, port)
                 raise IcDbError(f"{self.db.schema} does not listen on {where}: {self._messages()}")
             time.sleep(_POLL_S)
 

@@ -34,7 +34,6 @@ from ovnmesh.icdb.database.files import (
     prepare_files,
 )
 from ovnmesh.icdb.database.listeners import (
-    describe_endpoint,
     describe_process,
     describe_processes,
     is_port_busy,
@@ -43,6 +42,7 @@ from ovnmesh.icdb.database.ovsdb_server import Child
 from ovnmesh.icdb.database.raft_status import read_status
 from ovnmesh.icdb.serve.switches import plan_switches
 from ovnmesh.icdb.settings import Settings
+from ovnmesh.model.remote import endpoint
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ def _find_conflict(settings: Settings) -> str | None:
         ports |= {"nb-raft": cluster.nb_raft_port, "sb-raft": cluster.sb_raft_port}
     for name, port in ports.items():
         if is_port_busy(settings.address, port):
-            where = describe_endpoint(settings.address, port)
+            where = endpoint(settings.address, port)
             return (
                 f"port {port}: found {describe_processes(listeners(port))} listening; "
                 f"expected {where} to be free. Stop that process, or choose another --{name}-port"
@@ -213,7 +213,7 @@ def _open(children: Mapping[Database, Child], settings: Settings) -> None:
     served = []
     for db, child in children.items():
         child.open_to_world(settings.address, ports[db])
-        where = describe_endpoint(settings.address, ports[db])
+        where = endpoint(settings.address, ports[db])
         served.append(f"{db.schema} on tcp {where} and {child.public_socket}")
     log.info("ready: %s", ", ".join(served))
 

@@ -20,6 +20,7 @@ from ovnmesh.errors import ConfigError, OvnmeshError, OvsdbUnavailable, Problem
 from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import with_advice
 from ovnmesh.model.prefixes import Prefix
+from ovnmesh.model.remote import Remote
 from ovnmesh.model.report import SiteState
 from ovnmesh.operate.config_files import replace_if_new, set_enabled
 from ovnmesh.operate.openstack.changes import ApiChange, Changes, apply_changes, removal
@@ -48,7 +49,7 @@ class JoinWish:
     """How a site is to join.
 
     Attributes:
-        nb: OVSDB connection method of Neutron's northbound database.
+        nb: where Neutron's northbound database is.
         sb: the same, southbound.
         create_routers: make the routers that do not exist.
         allow_from_mesh: let the mesh through the security groups.
@@ -56,8 +57,8 @@ class JoinWish:
         timeout_s: seconds to wait for the controller at most.
     """
 
-    nb: str
-    sb: str
+    nb: Remote
+    sb: Remote
     create_routers: bool = False
     allow_from_mesh: bool = False
     dry_run: bool = False
@@ -164,10 +165,10 @@ class Joining:
         """What the file wants of the mesh."""
         return self._file.site.config
 
-    def address(self, nb: str, sb: str) -> SiteAddress:
+    def address(self, nb: Remote, sb: Remote) -> SiteAddress:
         """How to reach the site, with the interconnection databases of the file."""
         config = self.config
-        return SiteAddress(self.az_name, nb, sb, config.ic_nb_remotes(), config.ic_sb_remotes())
+        return SiteAddress(self.az_name, nb, sb, config.ic_nb_remote(), config.ic_sb_remote())
 
     def close(self) -> None:
         """Disconnect from the cloud."""

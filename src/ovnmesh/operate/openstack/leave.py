@@ -11,6 +11,7 @@ from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress
 from ovnmesh.config import quote
 from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.model.remote import Remote
 from ovnmesh.operate.config_files import replace_if_new, set_enabled
 from ovnmesh.operate.leave import Left, leave_databases
 from ovnmesh.operate.openstack.changes import ApiChange, Changes, apply_changes, removal
@@ -42,14 +43,14 @@ class LeaveWish:
     """How a site is to leave.
 
     Attributes:
-        nb: OVSDB connection method of Neutron's northbound database.
+        nb: where Neutron's northbound database is.
         sb: the same, southbound.
         force: although the interconnection databases cannot be reached.
         dry_run: only find out what would be changed.
     """
 
-    nb: str
-    sb: str
+    nb: Remote
+    sb: Remote
     force: bool = False
     dry_run: bool = False
 

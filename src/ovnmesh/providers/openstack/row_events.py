@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from ovnmesh.errors import OvsdbUnavailable
+from ovnmesh.model.remote import Remote
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.links import Links
@@ -18,10 +19,10 @@ class NeutronEvents:
     """Implements `providers.openstack.provider.RouterEvents` on a northbound database.
 
     Args:
-        nb: its OVSDB connection method.
+        nb: where it is.
     """
 
-    def __init__(self, nb: str) -> None:
+    def __init__(self, nb: Remote) -> None:
         self._nb = nb
         self._database: Database | None = None
 

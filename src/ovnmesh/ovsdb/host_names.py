@@ -6,39 +6,24 @@ nothing of search domains or /etc/hosts. So names are looked up here, as the hos
 """
 
 import ipaddress
-import re
 import socket
+from dataclasses import replace
 
 from ovnmesh.errors import OvsdbUnavailable
+from ovnmesh.model.remote import METHOD_OF_HOST, Remote, endpoint
 
-_METHOD = re.compile(r"(?P<kind>tcp|ssl):(?P<host>\[[^\]]*\]|[^:\[\]]+):(?P<port>[0-9]+)")
 
-
-def resolve(remote: str) -> str:
-    """The same connection methods with addresses in the place of names.
-
-    Args:
-        remote: OVSDB connection methods, comma-separated (ovsdb(7)).
+def resolve(remote: Remote) -> Remote:
+    """The same remote with addresses in the place of names.
 
     Raises:
         OvsdbUnavailable: a name cannot be resolved now.
     """
-    return ",".join(_resolve_one(method) for method in remote.split(","))
-
-
-def endpoint_of(method: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int] | None:
-    """Address and port of one connection method; None if it is none of a host by its address."""
-    found = _METHOD.fullmatch(method)
-    if found is None:
-        return None
-    try:
-        return ipaddress.ip_address(found["host"].strip("[]")), int(found["port"])
-    except ValueError:
-        return None
+    return replace(remote, methods=tuple(_resolve_one(method) for method in remote.methods))
 
 
 def _resolve_one(method: str) -> str:
-    found = _METHOD.fullmatch(method)
+    found = METHOD_OF_HOST.fullmatch(method)
     if found is None:
         return method  # a socket, or something the ovs package will complain about
     host = found["host"].strip("[]")
@@ -54,6 +39,5 @@ def _resolve_one(method: str) -> str:
             f"{method}: the name {host} cannot be resolved ({error.strerror or error}); expected "
             "an address or a name this host knows"
         ) from error
-    address = str(answers[0][4][0])
-    shown = f"[{address}]" if ":" in address else address
-    return f"{found['kind']}:{shown}:{found['port']}"
+    address = ipaddress.ip_address(answers[0][4][0])
+    return f"{found['kind']}:{endpoint(address, int(found['port']))}"
