@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ovnmesh.host.process import run, wait_until
+from ovnmesh.host.programs import program, schema_file
 
 SCHEMAS = {
-    "OVN_Northbound": "/usr/share/ovn/ovn-nb.ovsschema",
-    "OVN_Southbound": "/usr/share/ovn/ovn-sb.ovsschema",
-    "OVN_IC_Northbound": "/usr/share/ovn/ovn-ic-nb.ovsschema",
-    "OVN_IC_Southbound": "/usr/share/ovn/ovn-ic-sb.ovsschema",
-    "Open_vSwitch": "/usr/share/openvswitch/vswitch.ovsschema",
+    "OVN_Northbound": schema_file("ovn-nb"),
+    "OVN_Southbound": schema_file("ovn-sb"),
+    "OVN_IC_Northbound": schema_file("ovn-ic-nb"),
+    "OVN_IC_Southbound": schema_file("ovn-ic-sb"),
+    "Open_vSwitch": schema_file("vswitch"),
 }
 NB, SB, IC_NB, IC_SB, VSWITCH = SCHEMAS
 FIRST_PORT = 26645
@@ -66,29 +67,29 @@ class Databases:
         files = []
         for name, schema in SCHEMAS.items():
             files.append(str(self.file(name)))
-            run(["ovsdb-tool", "create", files[-1], schema])
+            run([program("ovsdb-tool"), "create", files[-1], str(schema)])
         self._spawn(
             [
-                *("ovsdb-server", f"--remote=p{self.remote}"),
+                *(program("ovsdb-server"), f"--remote=p{self.remote}"),
                 *(f"--remote=ptcp:{port}:127.0.0.1" for port in (self._nb_port, self._sb_port)),
                 *(f"--unixctl={self.folder / 'db.ctl'}", "-vconsole:off", *files),
             ]
         )
         wait_until((self.folder / "db.sock").exists, "ovsdb-server listens", timeout_s=10)
-        run(["ovn-nbctl", f"--db={self.remote}", "init"])
-        run(["ovn-sbctl", f"--db={self.remote}", "init"])
+        run([program("ovn-nbctl"), f"--db={self.remote}", "init"])
+        run([program("ovn-sbctl"), f"--db={self.remote}", "init"])
         subnet = {"subnet": "169.254.100.0/24"}
         self.transact(IC_NB, [_insert("IC_NB_Global")])
         self.transact(IC_NB, [_insert("Transit_Switch", name="ts", external_ids=_map(subnet))])
         self.transact(IC_SB, [_insert("IC_SB_Global")])
         words = ["--", "lr-add", ROUTER, "--", "ls-add", "ovn-default", "--", "lrp-add", ROUTER]
         words += ["ovn-cluster-ovn-default", "00:00:00:00:01:01", "10.16.0.1/16"]
-        run(["ovn-nbctl", f"--db={self.remote}", *words[1:]])
+        run([program("ovn-nbctl"), f"--db={self.remote}", *words[1:]])
         for number, name in enumerate(("az1-gw", "az1-n1", "az1-n2")):
             self.transact(SB, _chassis(name, number))
         self._spawn(
             [
-                *("ovn-northd", f"--ovnnb-db={self.remote}", f"--ovnsb-db={self.remote}"),
+                *(program("ovn-northd"), f"--ovnnb-db={self.remote}", f"--ovnsb-db={self.remote}"),
                 *(f"--unixctl={self.folder / 'northd.ctl'}", "-vconsole:off"),
             ]
         )

@@ -5,7 +5,11 @@ import os
 import pytest
 
 import repeats
+from ovnmesh.host.programs import program_folders
 from stage_report import StageReport
+
+# Some tests name programs of OVN as they are called on the PATH.
+os.environ["PATH"] = os.pathsep.join([*map(str, program_folders()), os.environ["PATH"]])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,8 +5,9 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from ovnmesh.host.programs import program
 from ovnmesh.model.changes import Db
-from servers import SCHEMAS, free_port, wait_for
+from servers import free_port, schema_of, wait_for
 
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 DATABASES = (Db.IC_NB, Db.IC_SB)
@@ -41,14 +42,14 @@ class IcCluster:
 
     def ctl(self, which: str, *words: str) -> str:
         db = {"nb": Db.IC_NB, "sb": Db.IC_SB}[which]
-        command = [f"ovn-ic-{which}ctl", f"--db={self.remote(db)}", "--timeout=10", *words]
+        command = [program(f"ovn-ic-{which}ctl"), f"--db={self.remote(db)}", "--timeout=10", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def start(self, db: Db, host: str) -> None:
         name = self._name(db, host)
         self.processes[db, host] = subprocess.Popen(
             [
-                "ovsdb-server",
+                program("ovsdb-server"),
                 f"--remote=ptcp:{self._ports[db]}:{host}",
                 f"--unixctl={name}.ctl",
                 f"--log-file={name}.log",
@@ -97,18 +98,20 @@ class IcCluster:
         return self._appctl(db, host, "cluster/status", db.value)
 
     def _appctl(self, db: Db, host: str, *words: str) -> str:
-        command = ["ovs-appctl", "-T", "1", "-t", f"{self._name(db, host)}.ctl", *words]
+        command = [program("ovs-appctl"), "-T", "1", "-t", f"{self._name(db, host)}.ctl", *words]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def _create(self, db: Db) -> None:
         raft = {host: f"tcp:{host}:{self._raft[db]}" for host in HOSTS}
         first, *others = HOSTS
         file = f"{self._name(db, first)}.db"
-        subprocess.run(["ovsdb-tool", "create-cluster", file, SCHEMAS[db], raft[first]], check=True)
+        subprocess.run(
+            [program("ovsdb-tool"), "create-cluster", file, schema_of(db), raft[first]], check=True
+        )
         for host in others:
             subprocess.run(
                 [
-                    "ovsdb-tool",
+                    program("ovsdb-tool"),
                     "join-cluster",
                     f"{self._name(db, host)}.db",
                     db.value,

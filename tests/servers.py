@@ -11,15 +11,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ovnmesh.host.programs import program, schema_file
 from ovnmesh.model.changes import Db
 
-SCHEMAS = {
-    Db.NB: "/usr/share/ovn/ovn-nb.ovsschema",
-    Db.SB: "/usr/share/ovn/ovn-sb.ovsschema",
-    Db.IC_NB: "/usr/share/ovn/ovn-ic-nb.ovsschema",
-    Db.IC_SB: "/usr/share/ovn/ovn-ic-sb.ovsschema",
-    Db.VSWITCH: "/usr/share/openvswitch/vswitch.ovsschema",
+_SCHEMAS = {
+    Db.NB: "ovn-nb",
+    Db.SB: "ovn-sb",
+    Db.IC_NB: "ovn-ic-nb",
+    Db.IC_SB: "ovn-ic-sb",
+    Db.VSWITCH: "vswitch",
 }
+
+
+def schema_of(db: Db) -> Path:
+    """The schema of a database, of the OVN that is tested."""
+    return schema_file(_SCHEMAS[db])
 
 
 class Server:
@@ -32,7 +38,7 @@ class Server:
         self.socket = folder / f"{db.name}.sock"
         self.remote = f"unix:{self.socket}"
         self._process: subprocess.Popen[bytes] | None = None
-        subprocess.run(["ovsdb-tool", "create", self.file, SCHEMAS[db]], check=True)
+        subprocess.run([program("ovsdb-tool"), "create", self.file, schema_of(db)], check=True)
 
     def listen(self) -> int:
         """Also listen on a free TCP port of the loopback address; returns the port.
@@ -41,7 +47,7 @@ class Server:
         """
         log = self.folder / f"{self.db.name}.log"
         before = log.stat().st_size
-        appctl = ["ovs-appctl", "-t", f"{self.folder}/{self.db.name}.ctl"]
+        appctl = [program("ovs-appctl"), "-t", f"{self.folder}/{self.db.name}.ctl"]
         subprocess.run([*appctl, "ovsdb-server/add-remote", "ptcp:0:127.0.0.1"], check=True)
 
         def said() -> list[str]:
@@ -53,7 +59,7 @@ class Server:
     def start(self) -> None:
         self._process = subprocess.Popen(
             [
-                "ovsdb-server",
+                program("ovsdb-server"),
                 str(self.file),
                 f"--remote=p{self.remote}",
                 f"--unixctl={self.folder}/{self.db.name}.ctl",
@@ -79,11 +85,19 @@ class Server:
 
     def transact(self, *operations: object) -> str:
         request = json.dumps([self.db.value, *operations])
-        command = ["ovsdb-client", "transact", self.remote, request]
+        command = [program("ovsdb-client"), "transact", self.remote, request]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def dump(self, *tables: str) -> str:
-        command = ["ovsdb-client", "dump", "-f", "csv", self.remote, self.db.value, *tables]
+        command = [
+            program("ovsdb-client"),
+            "dump",
+            "-f",
+            "csv",
+            self.remote,
+            self.db.value,
+            *tables,
+        ]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ovnmesh import ovn_keys as keys
 from ovnmesh.controller.reconciler import Reconciler
 from ovnmesh.controller.settings import ControllerSettings
+from ovnmesh.host.programs import program
 from ovnmesh.model.changes import Db
 from ovnmesh.model.remote import parse_remote
 from ovnmesh.model.report import PassReport
@@ -76,10 +77,10 @@ class SiteUnderTest:
 
     def start(self) -> None:
         self.nbctl("init")
-        subprocess.run(["ovn-sbctl", f"--db={self.sb.remote}", "init"], check=True)
+        subprocess.run([program("ovn-sbctl"), f"--db={self.sb.remote}", "init"], check=True)
         self.northd = subprocess.Popen(
             [
-                "ovn-northd",
+                program("ovn-northd"),
                 f"--ovnnb-db={self.nb.remote}",
                 f"--ovnsb-db={self.sb.remote}",
                 f"--unixctl={self.folder}/northd.ctl",
@@ -181,7 +182,7 @@ class SiteUnderTest:
             self.northd.wait()
 
     def nbctl(self, *words: str) -> str:
-        command = ["ovn-nbctl", f"--db={self.nb.remote}", "--timeout=5", *words]
+        command = [program("ovn-nbctl"), f"--db={self.nb.remote}", "--timeout=5", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def routes(self, router: str = "ovn-cluster") -> str:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ovnmesh.host.programs import program
 from ovnmesh.icdb.database.files import DATABASES
 from servers import free_port, wait_for
 
@@ -83,7 +84,13 @@ class IcDb:
     def transact(self, port, db, *operations):
         request = json.dumps([db, *operations])
         done = subprocess.run(
-            ["ovsdb-client", "--timeout=5", "transact", f"tcp:{self.address}:{port}", request],
+            [
+                program("ovsdb-client"),
+                "--timeout=5",
+                "transact",
+                f"tcp:{self.address}:{port}",
+                request,
+            ],
             capture_output=True,
             text=True,
             check=True,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ovnmesh.errors import ProcessError
 from ovnmesh.host.connections import tcp_peers
+from ovnmesh.host.programs import program
 from ovnmesh.model.backoff import Backoff
 from ovnmesh.model.remote import Remote, endpoint_of
 from ovnmesh.ovsdb import leadership
@@ -214,7 +215,7 @@ class OvnIc:
             "setpriv",
             "--pdeathsig",
             "TERM",
-            "ovn-ic",
+            program("ovn-ic"),
             *used.options(),
             f"--unixctl={self._run_dir / 'ovn-ic.ctl'}",
             f"--log-file={self._run_dir / 'ovn-ic.log'}",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ovnmesh.errors import ProcessError
+from ovnmesh.host.programs import program
 
 _LOG_TAIL_LINES = 5
 
@@ -244,7 +245,7 @@ def appctl(target: Path | str, *args: str, timeout_s: float = 5.0) -> str:
         ProcessError: the daemon does not answer or refuses the command.
     """
     return run(
-        ["ovs-appctl", "-T", str(max(1, round(timeout_s))), "-t", str(target), *args],
+        [program("ovs-appctl"), "-T", str(max(1, round(timeout_s))), "-t", str(target), *args],
         timeout_s=timeout_s + 2.0,
     )
 

@@ -4,7 +4,6 @@ Called by `runner` and `faults`. Every daemon runs in a namespace of the lab, an
 there: no list of process ids can go stale. Knows command lines, not when to run them.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from ovnmesh.errors import IcDbError, LabError, ProcessError
 from ovnmesh.host.process import appctl, command_line, log_tail, run, spawn, wait_until
+from ovnmesh.host.programs import program, schema_file
 from ovnmesh.icdb.database import files as icdb_files
 from ovnmesh.icdb.database import raft_status as icdb_status
 from ovnmesh.lab.kubernetes import apiserver
@@ -39,8 +39,9 @@ _CUT_PRIORITY = 1000
 """Priority of the OpenFlow rules that cut a path; br-phy's own rule has 0."""
 _NEIGHBOUR_AGING_S = 3600
 """The longest time OVS keeps a tunnel's neighbour (lib/tnl-neigh-cache.c)."""
-_TOOLS = (
-    *("nsenter", "ping", "ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-appctl"),
+_TOOLS = ("nsenter", "ping")
+_OVN_TOOLS = (
+    *("ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-appctl"),
     *("ovn-controller", "ovn-northd", "ovn-nbctl", "ovn-sbctl", "ovn-ic"),
 )
 
@@ -51,7 +52,8 @@ def check_tools() -> None:
     Raises:
         LabError: names what is missing.
     """
-    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    wanted = [*_TOOLS, *map(program, _OVN_TOOLS)]
+    missing = [tool for tool in wanted if shutil.which(tool) is None]
     if missing:
         raise LabError(
             f"not installed: {', '.join(missing)}; on Debian: apt-get install openvswitch-switch "
@@ -66,23 +68,17 @@ def control_daemons(site: Site) -> tuple[str, ...]:
     return (*CONTROL_DAEMONS, *apiserver.DAEMONS) if site.api_address else CONTROL_DAEMONS
 
 
-def _schema(package: str, name: str) -> str:
-    """Path of a database schema; the variable is the one ovs-lib and ovn-lib read."""
-    variable = {"ovn": "OVN_PKGDATADIR", "openvswitch": "OVS_PKGDATADIR"}[package]
-    return str(Path(os.environ.get(variable, f"/usr/share/{package}"), name))
-
-
 def _start_ovsdb(
-    name: str, directory: Path, where: str, remotes: Iterable[str], schema: str
+    name: str, directory: Path, where: str, remotes: Iterable[str], schema: Path
 ) -> None:
     """Start an ovsdb-server on ``NAME.db``; its database is made if there is none."""
     database = directory / f"{name}.db"
     if not database.exists():
-        run(["ovsdb-tool", "create", str(database), schema], netns=where)
+        run([program("ovsdb-tool"), "create", str(database), str(schema)], netns=where)
     # Detached daemons return when they are ready (ovs daemon(7)).
     run(
         [
-            *("ovsdb-server", *_daemon_options(name, directory)),
+            *(program("ovsdb-server"), *_daemon_options(name, directory)),
             f"--unixctl={directory / f'{name}.ctl'}",
             *(f"--remote={remote}" for remote in remotes),
             str(database),
@@ -111,7 +107,7 @@ def start_sb(site: Site) -> None:
 
 def _start_site_db(site: Site, name: str, port: int) -> None:
     remotes = (f"punix:{site.directory / f'{name}.sock'}", ptcp_method(port))
-    schema = _schema("ovn", f"ovn-{name}.ovsschema")
+    schema = schema_file(f"ovn-{name}")
     _start_ovsdb(name, site.directory, site.control_netns, remotes, schema)
 
 
@@ -119,7 +115,7 @@ def start_northd(site: Site) -> None:
     """Start a site's ovn-northd."""
     run(
         [
-            *("ovn-northd", *_daemon_options("ovn-northd", site.directory)),
+            *(program("ovn-northd"), *_daemon_options("ovn-northd", site.directory)),
             f"--unixctl={site.directory / 'ovn-northd.ctl'}",
             *(f"--ovnnb-db={site.nb}", f"--ovnsb-db={site.sb}"),
         ],
@@ -130,7 +126,7 @@ def start_northd(site: Site) -> None:
 def start_node_db(node: Node) -> None:
     """Start a node's Open_vSwitch database."""
     remotes = (f"punix:{node.db_socket}",)
-    schema = _schema("openvswitch", "vswitch.ovsschema")
+    schema = schema_file("vswitch")
     _start_ovsdb("ovsdb-server", node.directory, node.netns, remotes, schema)
 
 
@@ -188,7 +184,7 @@ def pod_port_words(pod: Pod, port: str = "") -> tuple[str, ...]:
 
 def vsctl(node: Node, *words: str) -> str:
     """Run ovs-vsctl on a node's database."""
-    argv = ["ovs-vsctl", f"--db=unix:{node.db_socket}", "--timeout=20", *words]
+    argv = [program("ovs-vsctl"), f"--db=unix:{node.db_socket}", "--timeout=20", *words]
     return run(argv, netns=node.netns)
 
 
@@ -204,14 +200,14 @@ def sbctl(site: Site, *words: str) -> str:
 
 def _ctl(site: Site, tool: str, *words: str) -> str:
     # In the namespace only so that it is found, and ended, with the lab.
-    return run([tool, "--timeout=60", *words], netns=site.control_netns, timeout_s=70)
+    return run([program(tool), "--timeout=60", *words], netns=site.control_netns, timeout_s=70)
 
 
 def start_vswitchd(node: Node) -> None:
     """Start a node's ovs-vswitchd with the userspace datapath only."""
     run(
         [
-            *("ovs-vswitchd", f"unix:{node.db_socket}", "--disable-system"),
+            *(program("ovs-vswitchd"), f"unix:{node.db_socket}", "--disable-system"),
             *_daemon_options("ovs-vswitchd", node.directory),
             f"--unixctl={node.directory / 'ovs-vswitchd.ctl'}",
         ],
@@ -248,14 +244,14 @@ def set_path(node: Node, peer: Node, *, up: bool) -> None:
         words = ["--strict", "del-flows", bridge, f"priority={_CUT_PRIORITY},{match}"]
     else:
         words = ["add-flow", bridge, f"priority={_CUT_PRIORITY},{match},actions=drop"]
-    run(["ovs-ofctl", *words], netns=node.netns, env=_directories(node))
+    run([program("ovs-ofctl"), *words], netns=node.netns, env=_directories(node))
 
 
 def start_ovn_controller(node: Node) -> None:
     """Start a node's ovn-controller."""
     run(
         [
-            *("ovn-controller", f"unix:{node.db_socket}"),
+            *(program("ovn-controller"), f"unix:{node.db_socket}"),
             *_daemon_options("ovn-controller", node.directory),
         ],
         netns=node.netns,

@@ -14,6 +14,7 @@ from ovnmesh.access.sites import SiteAddress, pick_sites
 from ovnmesh.cli.arguments import SiteName, SitesFile
 from ovnmesh.cli.handover import hand_over
 from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.host.programs import program
 from ovnmesh.model.remote import Remote
 
 #: The Debian package that holds all four tools.
@@ -52,7 +53,9 @@ def _command(
     def run(site: SiteName, args: Arguments = None, sites_file: SitesFile = None) -> None:
         (address,) = pick_sites([site], sites_file)
         # A daemon in OVN_NB_DAEMON is passed over by a tool that is given a database.
-        hand_over([tool, f"--db={remote(address)}", *(args or [])], f"apt-get install {PACKAGE}")
+        hand_over(
+            [program(tool), f"--db={remote(address)}", *(args or [])], f"apt-get install {PACKAGE}"
+        )
 
     return app
 

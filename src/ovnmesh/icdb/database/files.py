@@ -18,11 +18,10 @@ from datetime import datetime
 from pathlib import Path
 
 from ovnmesh.errors import IcDbError
+from ovnmesh.host.programs import program, schema_file
 
 log = logging.getLogger(__name__)
 
-SCHEMA_DIR = Path("/usr/share/ovn")
-"""Where OVN's packages install the schemas (pkgdatadir, ovn-ctl(8))."""
 _PACKAGES = "install OVN (packages ovn-common and openvswitch-common, or ovn)"
 _TOOL_TIMEOUT_S = 300
 _BACKUP_S = 60
@@ -53,7 +52,7 @@ class Database:
     @property
     def schema_file(self) -> Path:
         """The installed schema."""
-        return SCHEMA_DIR / f"ovn-{self.short.replace('_', '-')}.ovsschema"
+        return schema_file(f"ovn-{self.short.replace('_', '-')}")
 
     def file(self, data_dir: Path) -> Path:
         """The database file."""
@@ -172,10 +171,14 @@ def run_tool(tool: str, *args: str) -> str:
     """
     try:
         done = subprocess.run(
-            [tool, *args], capture_output=True, text=True, check=True, timeout=_TOOL_TIMEOUT_S
+            [program(tool), *args],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_TOOL_TIMEOUT_S,
         )
     except FileNotFoundError as error:
-        raise IcDbError(f"{tool}: no such program; {_PACKAGES}") from error
+        raise IcDbError(f"{program(tool)}: no such program; {_PACKAGES}") from error
     except subprocess.CalledProcessError as error:
         raise IcDbError(f"{tool} {args[0]} failed: {error.stderr.strip()}") from error
     except subprocess.TimeoutExpired as error:

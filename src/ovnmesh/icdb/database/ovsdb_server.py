@@ -17,6 +17,7 @@ from typing import Any
 from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
 from ovnmesh.host.connections import listeners
+from ovnmesh.host.programs import program
 from ovnmesh.icdb.database.files import Database, run_tool
 from ovnmesh.icdb.database.raft_status import call, control_socket
 from ovnmesh.icdb.database.waiting_log import Said
@@ -205,7 +206,7 @@ def server_command(db: Database, folders: Folders) -> list[str]:
     """
     base = folders.run / db.base
     command = [
-        "ovsdb-server",
+        program("ovsdb-server"),
         # Warnings come to us; that it ends on our SIGTERM is none.
         *("-vconsole:warn", "-vsyslog:off", "-vfatal_signal:console:err"),
         *(f"--unixctl={base}.ctl", f"--pidfile={base}.pid", f"--remote=punix:{base}.sock"),
