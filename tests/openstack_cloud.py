@@ -9,7 +9,6 @@ from pathlib import Path
 
 import yaml
 
-from ovnmesh.providers.cluster import Subnet
 from ovnmesh.providers.openstack.neutron import OPT_OUT_TAG
 from ovnmesh.providers.openstack.provider import OpenStackProvider
 
@@ -86,16 +85,3 @@ class CloudHarness:
                 subnet = fixed["subnet_id"]
                 self.neutron.remove_interface_from_router(self.router, subnet_id=subnet)
                 self.neutron.delete_subnet(subnet)
-
-    def as_read(self, *subnets):
-        """How Neutron shows Subnets: one for each network, on the router."""
-        vpc = f"neutron-{self.router.id}"
-
-        def kept_out(name):
-            return f"subnet {name}: tag ovnmesh-no-interconnection"
-
-        return tuple(
-            Subnet(subnet.name, (cidr,), subnet.kept_out and kept_out(subnet.name), vpc)
-            for subnet in subnets
-            for cidr in subnet.cidrs
-        )

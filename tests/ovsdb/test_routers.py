@@ -14,7 +14,7 @@ import pytest
 
 from ovnmesh.config import InterconnectConfig
 from ovnmesh.model.desired import Router
-from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.base import Wish
 from ovnmesh.providers.openstack.advice import ADVICE
 from servers import wait_for
 from site_harness import SiteUnderTest
@@ -28,7 +28,7 @@ class Cloud:
 
     advice = ADVICE
 
-    def __init__(self, state: ProviderState) -> None:
+    def __init__(self, state: Wish) -> None:
         self.state = state
         self._changed = threading.Event()
 
@@ -36,7 +36,7 @@ class Cloud:
         self.state = replace(self.state, routers=routers)
         self._changed.set()
 
-    def read(self) -> ProviderState:
+    def read(self) -> Wish:
         return self.state
 
     def watch(self, on_change: Any, stop: threading.Event) -> None:
@@ -62,7 +62,7 @@ class OpenStack:
             gw_nodes=("az2-gw",),
             auto_route=True,
         )
-        self.cloud = Cloud(ProviderState(config, True, (), (), (), (ROUTER0,), {}, True))
+        self.cloud = Cloud(Wish(config=config, routers=(ROUTER0,), shared_database=True))
 
     def add_router(self, router: Router, cidr: str) -> None:
         mac = f"fa:16:3e:00:00:{int(cidr.split('.')[2]):02d}"

@@ -9,7 +9,7 @@ import copy
 import threading
 import time
 from contextlib import contextmanager
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Protocol
 
 import pytest
@@ -17,7 +17,6 @@ import pytest
 from ovnmesh.config import InterconnectConfig
 from ovnmesh.errors import ProviderError
 from ovnmesh.providers.base import Provider
-from ovnmesh.providers.cluster import Node, Subnet
 from servers import wait_for
 
 CONFIG = {
@@ -81,6 +80,16 @@ def config_with(**data):
     manifest = copy.deepcopy(CONFIG)
     manifest["data"].update({key.replace("_", "-"): value for key, value in data.items()})
     return manifest
+
+
+def as_text(reasons):
+    """Prefixes as text, each with its reasons."""
+    return {str(prefix): whys for prefix, whys in reasons.items()}
+
+
+def subnets(wish):
+    """Names of the subnets that others may learn."""
+    return sorted({what.removeprefix("subnet ") for whats in wish.local.values() for what in whats})
 
 
 def can_read(provider):
@@ -148,14 +157,14 @@ class ProviderContract:
         """What the provider says of what has been put."""
         return harness.provider.read()
 
-    def as_read(self, harness, *subnets):
-        """The Subnets, as the source has them."""
-        return subnets
+    def kept_out(self, name):
+        """Why a Subnet that is not to be shared is denied."""
+        return f"Subnet {name}: disableInterConnection"
 
     def test_empty_source(self, harness):
         state = self.read(harness)
         assert (state.config, state.config_present) == (None, False)
-        assert (state.subnets, state.nodes, state.problems) == ((), (), ())
+        assert (state.local, state.denied, state.problems) == ({}, {}, ())
 
     def test_everything_is_read_and_ordered(self, harness):
         harness.put(CONFIG)
@@ -165,12 +174,9 @@ class ProviderContract:
         assert state.problems == ()
         assert state.config == PARSED_CONFIG
         assert state.config_present
-        networks = (ip_network("100.64.0.0/16"), ip_network("fd00:64::/64"))
-        assert state.subnets == self.as_read(
-            harness,
-            Subnet("join", networks, "Subnet join: disableInterConnection"),
-            Subnet("ovn-default", (ip_network("10.16.0.0/16"),)),
-        )
+        assert as_text(state.local) == {"10.16.0.0/16": ("subnet ovn-default",)}
+        why = (self.kept_out("join"),)
+        assert as_text(state.denied) == {"100.64.0.0/16": why, "fd00:64::/64": why}
         assert self.read(harness) == state
 
     def test_edit_then_revert_reads_the_same(self, harness):
@@ -258,17 +264,32 @@ class ClusterContract(ProviderContract):
     def test_nodes_are_read_and_ordered(self, harness):
         harness.put(node("n2", "10.0.0.2"))
         harness.put(node("n1", "10.0.0.1"))
-        assert harness.provider.read().nodes == (
-            Node("n1", (ip_address("10.0.0.1"),)),
-            Node("n2", (ip_address("10.0.0.2"),)),
-        )
+        assert as_text(harness.provider.read().denied) == {
+            "10.0.0.1/32": ("address of node n1",),
+            "10.0.0.2/32": ("address of node n2",),
+        }
+
+    def test_addresses_of_nodes_may_be_advertised(self, harness):
+        harness.put(config_with(advertise_nodes="true"))
+        for name in ("n1", "n2"):
+            harness.put(node(name, f"10.0.0.{name[1]}"))
+        assert harness.provider.read().denied == {}
+
+    def test_subnets_of_other_vpcs_are_left_out(self, harness):
+        harness.put(subnet("ours", "10.16.0.0/16", vpc="ovn-cluster"))
+        harness.put(subnet("theirs", "10.17.0.0/16", vpc="vpc9"))
+        harness.put(subnet("inner", "10.18.0.0/16", vpc="vpc9", disableInterConnection=True))
+        state = harness.provider.read()
+        assert subnets(state) == ["ours"]
+        assert state.denied == {}
+        assert [router.name for router in state.routers] == ["ovn-cluster"]
 
     def test_wrong_subnet_does_not_hide_the_others(self, harness):
         harness.put(CONFIG)
         harness.put(subnet("bad", "10.16.0.1/16"))
         harness.put(subnet("good", "10.17.0.0/16"))
         state = harness.provider.read()
-        assert [s.name for s in state.subnets] == ["good"]
+        assert subnets(state) == ["good"]
         (problem,) = state.problems
         assert "Subnet bad" in problem.where
         assert state.config == PARSED_CONFIG

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from provider_contract import CONFIG, ClusterContract, config_with, node, subnet, watching
+from provider_contract import CONFIG, ClusterContract, config_with, node, subnet, subnets, watching
 
 from fake_kubernetes import FakeKubernetes
 from ovnmesh.errors import ProviderError
@@ -65,7 +65,7 @@ def test_a_change_is_read_without_a_request(harness):
         asked = len(harness.api.store.calls)
         harness.put(subnet("s1", "10.16.0.0/16"))
         assert watcher.wait_for(1)
-        assert [found.name for found in harness.provider.read().subnets] == ["s1"]
+        assert subnets(harness.provider.read()) == ["s1"]
         assert len(harness.api.store.calls) == asked
 
 
@@ -86,11 +86,11 @@ def test_an_object_deleted_while_the_watch_had_expired_is_gone(harness):
     harness.put(subnet("kept", "10.16.0.0/16"))
     harness.put(gone)
     with watching(harness.provider, QUIET_S) as watcher:
-        assert len(harness.provider.read().subnets) == 2
+        assert len(harness.provider.read().local) == 2
         harness.api.vanish(gone)
         harness.api.forget()
         assert watcher.wait_for(1)
-        wait_for(lambda: [s.name for s in harness.provider.read().subnets] == ["kept"])
+        wait_for(lambda: subnets(harness.provider.read()) == ["kept"])
 
 
 def test_the_last_object_deleted_while_the_api_was_away_is_gone(harness):
@@ -110,14 +110,14 @@ def test_the_subnet_kind_may_come_later_and_go(harness):
     harness.api.undeclare(path)
     with watching(harness.provider, QUIET_S) as watcher:
         state = harness.provider.read()
-        assert (state.subnets, state.problems) == ((), ())
+        assert (state.local, state.problems) == ({}, ())
         watcher.settle()
         harness.put(subnet("s1", "10.16.0.0/16"))
         harness.api.declare(path)
-        wait_for_state(harness, lambda state: [s.name for s in state.subnets] == ["s1"])
+        wait_for_state(harness, lambda state: subnets(state) == ["s1"])
         harness.delete(subnet("s1", "10.16.0.0/16"))
         harness.api.undeclare(path)
-        wait_for_state(harness, lambda state: state.subnets == ())
+        wait_for_state(harness, lambda state: state.local == {})
 
 
 def test_a_kind_that_comes_between_discovery_and_watch_is_watched(harness):
@@ -128,7 +128,7 @@ def test_a_kind_that_comes_between_discovery_and_watch_is_watched(harness):
     with watching(harness.provider, QUIET_S):
         assert harness.provider.read().config_present
         harness.put(subnet("s1", "10.16.0.0/16"))
-        wait_for_state(harness, lambda state: len(state.subnets) == 1)
+        wait_for_state(harness, lambda state: len(state.local) == 1)
 
 
 def test_a_kind_that_goes_while_it_is_watched_does_not_end_the_other_watches(harness):
@@ -136,14 +136,14 @@ def test_a_kind_that_goes_while_it_is_watched_does_not_end_the_other_watches(har
     harness.put(subnet("s1", "10.16.0.0/16"))
     path = "kubeovn.io/v1/subnets"
     with watching(harness.provider, QUIET_S):
-        assert len(harness.provider.read().subnets) == 1
+        assert len(harness.provider.read().local) == 1
         harness.api.undeclare(path)
         harness.api.forget()
-        wait_for_state(harness, lambda state: state.subnets == ())
+        wait_for_state(harness, lambda state: state.local == {})
         harness.put(config_with(az_name="az9"))
         wait_for_state(harness, lambda state: state.config.az_name == "az9")
         harness.api.declare(path)
-        wait_for_state(harness, lambda state: len(state.subnets) == 1)
+        wait_for_state(harness, lambda state: len(state.local) == 1)
 
 
 def wait_for_state(harness, condition):
@@ -219,8 +219,8 @@ def test_thousands_of_objects(harness):
     harness.api.put_all([subnet(f"s{i}", f"10.{i // 256}.{i % 256}.0/24") for i in range(2000)])
     with watching(harness.provider, QUIET_S) as watcher:
         state = harness.provider.read()
-        assert (len(state.nodes), len(state.subnets)) == (2000, 2000)
+        assert (len(state.denied), len(state.local)) == (2000, 2000)
         watcher.settle(0.5)
         harness.put(subnet("extra", "172.16.0.0/24"))
         assert watcher.wait_for(1)
-        assert len(harness.provider.read().subnets) == 2001
+        assert len(harness.provider.read().local) == 2001

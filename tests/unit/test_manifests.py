@@ -15,6 +15,7 @@ from provider_contract import (
     config_with,
     node,
     subnet,
+    subnets,
     watching,
 )
 
@@ -135,8 +136,7 @@ def test_the_documents_manifests(folder):
         "auto-route": "true",
         "advertise-nodes": "false",
     }
-    (read_subnet,) = state.subnets
-    assert (read_subnet.name, read_subnet.kept_out) == ("no-advertise", "")
+    assert (subnets(state), state.denied) == (["no-advertise"], {})
 
 
 def test_the_documents_config_with_tabs(folder):
@@ -156,8 +156,9 @@ def test_several_documents_and_a_list_in_one_file(folder):
     state = read(folder)
     assert state.problems == ()
     assert state.config == PARSED_CONFIG
-    assert [n.name for n in state.nodes] == ["n1", "n2"]
-    assert [s.name for s in state.subnets] == ["s"]
+    whys = [why for whys in state.denied.values() for why in whys]
+    assert whys == ["address of node n1", "address of node n2"]
+    assert subnets(state) == ["s"]
 
 
 def test_what_is_somebody_elses_is_passed_over(folder):

@@ -10,7 +10,16 @@ import pytest
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 from openstack.connection import Connection
-from provider_contract import CONFIG, ProviderContract, can_read, config_with, subnet, watching
+from provider_contract import (
+    CONFIG,
+    ProviderContract,
+    as_text,
+    can_read,
+    config_with,
+    subnet,
+    subnets,
+    watching,
+)
 
 from fake_neutron import FakeNeutron
 from openstack_cloud import CloudHarness
@@ -94,8 +103,8 @@ class TestOpenStackContract(ProviderContract):
     def read(self, harness):
         return harness.read()
 
-    def as_read(self, harness, *subnets):
-        return harness.as_read(*subnets)
+    def kept_out(self, name):
+        return f"subnet {name}: tag ovnmesh-no-interconnection"
 
 
 def external(cloud, *cidrs):
@@ -129,9 +138,8 @@ def test_extra_routes_count_as_the_routers_own_networks(cloud):
         {"destination": "172.20.0.0/16", "nexthop": hop},
         {"destination": "0.0.0.0/0", "nexthop": hop},
     ]
-    (subnet,) = cloud.read().subnets
-    assert subnet.cidrs == (ip_network("172.20.0.0/16"),)
-    assert subnet.vpc == f"neutron-{cloud.router.id}"
+    what = f"route of {cloud.router.name}"
+    assert as_text(cloud.read().local) == {"172.20.0.0/16": (what,)}
 
 
 def put_routers(cloud, text):
@@ -179,12 +187,20 @@ def test_external_networks_and_the_files_own_list_are_denied(cloud):
     external(cloud, "172.24.4.0/24", "fd99::/64")
     cloud.put(CONFIG)
     cloud.file.write_text(cloud.file.read_text() + "deny: [10.99.0.0/16]\n")
-    assert cloud.read().denied == {
-        ip_network("10.99.0.0/16"): "deny of os1.yaml",
-        ip_network("172.24.4.0/24"): f"subnet public0 of the external network of "
-        f"{cloud.router.name}",
-        ip_network("fd99::/64"): f"subnet public1 of the external network of {cloud.router.name}",
+    outside = f"of the external network of {cloud.router.name}"
+    assert as_text(cloud.read().denied) == {
+        "10.99.0.0/16": ("deny of os1.yaml",),
+        "172.24.4.0/24": (f"subnet public0 {outside}",),
+        "fd99::/64": (f"subnet public1 {outside}",),
     }
+
+
+def test_a_network_that_is_denied_twice_keeps_both_reasons(cloud):
+    external(cloud, "172.24.4.0/24")
+    cloud.put(CONFIG)
+    cloud.file.write_text(cloud.file.read_text() + "deny: [172.24.4.0/24]\n")
+    why = f"subnet public0 of the external network of {cloud.router.name}"
+    assert as_text(cloud.read().denied) == {"172.24.4.0/24": ("deny of os1.yaml", why)}
 
 
 def test_an_external_subnet_that_cannot_be_seen_must_be_named_in_the_file(cloud):
@@ -255,7 +271,7 @@ def test_rows_that_neutron_writes_are_events(cloud, one_reading_at_start, monkey
         assert not watcher.wait_for(1, timeout_s=0.3)
         cloud.provider._events.fire()
         assert watcher.wait_for(1)
-        assert [each.name for each in cloud.provider.read().subnets] == ["s1"]
+        assert subnets(cloud.provider.read()) == ["s1"]
 
 
 def test_a_burst_of_rows_is_read_once(cloud, one_reading_at_start, monkeypatch):
@@ -281,7 +297,7 @@ def test_tags_are_found_by_looking_now_and_then(cloud):
         for each in cloud.api.objects["subnets"].values():
             each["tags"] = ["ovnmesh-no-interconnection"]
         assert watcher.wait_for(1)
-        assert "tag ovnmesh-no-interconnection" in cloud.provider.read().subnets[0].kept_out
+        assert "tag ovnmesh-no-interconnection" in str(cloud.provider.read().denied)
 
 
 def test_an_outage_is_told_once_and_ends_by_itself(cloud, caplog, monkeypatch):

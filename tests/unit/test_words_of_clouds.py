@@ -12,10 +12,10 @@ import ovnmesh
 from ovnmesh.config import InterconnectConfig
 from ovnmesh.controller.intent import decide_intent, make_desired
 from ovnmesh.errors import ConfigError
-from ovnmesh.model.desired import Desired, Router
+from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Finding, with_advice
 from ovnmesh.providers import sources
-from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.base import Wish
 from ovnmesh.providers.cluster import Subnet
 from ovnmesh.providers.openstack import advice as openstack
 from ovnmesh.providers.openstack.neutron import Neutron, NeutronRouter, NeutronSubnet
@@ -105,8 +105,7 @@ def test_both_clouds_advise_on_the_same_findings() -> None:
 )
 def test_a_configuration_that_is_gone(advice, foreign) -> None:
     record = Desired("az1", ("gw",), True)
-    gone = ProviderState(None, False, (), (), ())
-    intent = decide_intent(gone, "", record, "r")
+    intent = decide_intent(Wish(config_present=False), "", record)
     assert intent.desired == record
     (found,) = with_advice(intent.findings, advice)
     assert found.code == "config-missing"
@@ -129,15 +128,16 @@ def test_reasons_of_an_openstack_site_speak_of_openstack() -> None:
     subnet = NeutronSubnet("s", "inner", ip_network("10.1.0.0/24"), "n", opted_out=True)
     state = resolve(file, Neutron((router,), interfaces={"1": ("s",)}, subnets={"s": subnet}))
     assert state.config is not None
-    reasons = make_desired(state.config, state, "").denied.values()
+    reasons = make_desired(state, state.config).denied.values()
     assert list(reasons) == [("subnet inner: tag ovnmesh-no-interconnection",)]
 
 
 def test_reasons_of_a_kube_ovn_site_speak_of_its_objects() -> None:
     why = "Subnet inner: disableInterConnection"
     inner = Subnet("inner", (ip_network("10.1.0.0/24"),), why, "r")
-    state = ProviderState(InterconnectConfig(True), True, (inner,), (), (), (Router("r"),))
-    assert list(make_desired(InterconnectConfig(True), state, "r").denied.values()) == [(why,)]
+    config = InterconnectConfig(True)
+    wish = sources.make_wish(config, [inner], [], "r")
+    assert list(make_desired(wish, config).denied.values()) == [(why,)]
 
 
 def problems(text: str) -> str:

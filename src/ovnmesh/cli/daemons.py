@@ -91,7 +91,9 @@ def controller(
         from ovnmesh.web.metrics import ControllerMetrics
 
         metrics = ControllerMetrics()
-    provider, publish = _provider(config, openstack, kubeconfig, kubernetes=kubernetes, nb=nb)
+    provider, publish = _provider(
+        config, openstack, kubeconfig, kubernetes=kubernetes, nb=nb, router=router
+    )
 
     def observe(report: "PassReport") -> None:
         if metrics is not None:
@@ -153,6 +155,7 @@ def _provider(
     *,
     kubernetes: bool,
     nb: str,
+    router: str,
 ) -> "tuple[Provider, Callable[[PassReport], None]]":
     """Where the configuration comes from, and who is told what became of it."""
     sources = {"--config": config, "--kubernetes": kubernetes, "--openstack": openstack}
@@ -164,7 +167,7 @@ def _provider(
     if config is not None:
         from ovnmesh.providers.manifests import ManifestsProvider
 
-        return ManifestsProvider(config), lambda report: None
+        return ManifestsProvider(config, router), lambda report: None
     if openstack is not None:
         from ovnmesh.providers.openstack.provider import OpenStackProvider
         from ovnmesh.providers.openstack.row_events import NeutronEvents
@@ -172,7 +175,7 @@ def _provider(
         return OpenStackProvider(openstack, NeutronEvents(parse_remote(nb))), lambda report: None
     from ovnmesh.providers.kubernetes.provider import KubernetesProvider
 
-    provider = KubernetesProvider(kubeconfig)
+    provider = KubernetesProvider(kubeconfig, router)
     return provider, provider.publish
 
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 
 from ovnmesh.config import InterconnectConfig
 from ovnmesh.errors import Problem
-from ovnmesh.model.denied import collect_reasons
-from ovnmesh.model.desired import Desired, Router
+from ovnmesh.model.desired import Desired
 from ovnmesh.model.finding import Code, Finding, Severity
-from ovnmesh.model.prefixes import Prefix, from_address, from_network
 from ovnmesh.model.remote import NOWHERE, Remote
-from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.base import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,76 +35,54 @@ class Intent:
     input_ok: bool
 
 
-def decide_intent(
-    state: ProviderState | None, unreadable: str, record: Desired | None, router: str
-) -> Intent:
+def decide_intent(wish: Wish | None, unreadable: str, record: Desired | None) -> Intent:
     """Decide from the input as read and from the site's record.
 
     Args:
-        state: the provider's reading; None if it could not be read.
+        wish: the provider's reading; None if it could not be read.
         unreadable: why it could not be read; "" while it is being read for the first time.
         record: last good state; None if the site never joined.
-        router: name of the cluster's router, where the input names none; subnets of other VPCs
-            are not on it.
     """
-    if state is not None and state.config is not None and not state.problems:
-        if not state.config.enable_ic:
-            remotes = (record.ic_nb, record.ic_sb) if record else _remotes(state.config)
-            return Intent(None, True, *remotes, (), True)
-        desired = make_desired(state.config, state, router)
-        return Intent(desired, False, desired.ic_nb, desired.ic_sb, (), True)
-    findings = _input_findings(state, unreadable, record is not None)
+    if wish is not None and wish.config is not None and not wish.problems:
+        desired = make_desired(wish, wish.config)
+        if wish.config.enable_ic:
+            return Intent(desired, False, desired.ic_nb, desired.ic_sb, (), True)
+        last = record or desired
+        return Intent(None, True, last.ic_nb, last.ic_sb, (), True)
+    findings = _input_findings(wish, unreadable, record is not None)
     if record is None:
         return Intent(None, False, NOWHERE, NOWHERE, findings, False)
     return Intent(record, False, record.ic_nb, record.ic_sb, findings, False)
 
 
-def make_desired(config: InterconnectConfig, state: ProviderState, router: str) -> Desired:
-    """The wish that a good reading expresses."""
-    routers = state.routers or (Router(router, bypass_policy=True),)
-    names = {each.name for each in routers}
-    denied = [(from_network(network), why) for network, why in state.denied.items()]
-    local: set[Prefix] = set()
-    for subnet in state.subnets:
-        if subnet.vpc not in names:
-            continue
-        for cidr in subnet.cidrs:
-            if subnet.kept_out:
-                denied.append((from_network(cidr), subnet.kept_out))
-            else:
-                local.add(from_network(cidr))
-    if not config.advertise_nodes:
-        denied += [
-            (from_address(address), f"address of node {node.name}")
-            for node in state.nodes
-            for address in node.addresses
-        ]
+def make_desired(wish: Wish, config: InterconnectConfig) -> Desired:
+    """What the planner is to bring about where a reading is good.
+
+    Args:
+        wish: the reading.
+        config: its configuration.
+    """
     return Desired(
-        config.az_name,
-        config.gw_nodes,
-        config.auto_route,
-        collect_reasons(denied),
-        frozenset(local),
-        config.gateways,
-        routers,
-        state.shared_database,
-        *_remotes(config),
+        az_name=config.az_name,
+        gw_nodes=config.gw_nodes,
+        auto_route=config.auto_route,
+        denied=wish.denied,
+        local=frozenset(wish.local),
+        gateways=config.gateways,
+        routers=wish.routers,
+        shared_database=wish.shared_database,
+        ic_nb=config.ic_nb_remote(),
+        ic_sb=config.ic_sb_remote(),
     )
 
 
-def _remotes(config: InterconnectConfig) -> tuple[Remote, Remote]:
-    return config.ic_nb_remote(), config.ic_sb_remote()
-
-
-def _input_findings(
-    state: ProviderState | None, unreadable: str, joined: bool
-) -> tuple[Finding, ...]:
-    if state is None:
+def _input_findings(wish: Wish | None, unreadable: str, joined: bool) -> tuple[Finding, ...]:
+    if wish is None:
         if not unreadable:
             return ()
         return (_finding(Code.CONFIG_UNREADABLE, "configuration", unreadable, joined),)
-    if state.problems:
-        return tuple(_problem(problem, joined) for problem in state.problems)
+    if wish.problems:
+        return tuple(_problem(problem, joined) for problem in wish.problems)
     if not joined:
         return ()  # never configured: nothing to say
     return (

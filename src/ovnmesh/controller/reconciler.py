@@ -32,7 +32,7 @@ from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.leave import joined, plan_leave
 from ovnmesh.plan.rows.status import plan_status
 from ovnmesh.plan.site import plan_site
-from ovnmesh.providers.base import Provider, ProviderState
+from ovnmesh.providers.base import Provider, Wish
 from ovnmesh.views.summary import view_site
 
 LOG = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Reconciler:
         self._stopping = threading.Event()
         self._dirty = True
         self._input_changed = True
-        self._input: ProviderState | None = None
+        self._input: Wish | None = None
         self._input_error = ""
         self._site = SiteDatabases(settings, self.wake, clock)
         self._ic = IcAccess(self.wake, clock)
@@ -178,7 +178,7 @@ class Reconciler:
             finding = Finding(Code.SITE_UNREACHABLE, "NB, SB", f"{lost}; traffic is not affected")
             return Outcome(SiteState.DISCONNECTED, (finding,))
         nb = self._site.northbound()
-        intent = decide_intent(self._input, self._input_error, nb.record, self._settings.router)
+        intent = decide_intent(self._input, self._input_error, nb.record)
         intent = replace(intent, findings=with_advice(intent.findings, self._provider.advice))
         if intent.desired is None and not (intent.leave and joined(nb)):
             return self._rest(nb, intent)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ovnmesh.config import CONFIG_NAME
 from ovnmesh.errors import ConfigError, Problem, ProviderError
-from ovnmesh.providers.base import ProviderState
+from ovnmesh.model.denied import pairs_of
+from ovnmesh.providers.base import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class NetworkLine:
 
     Attributes:
         network: the network.
-        state: "advertised", "withheld" or "denied".
+        state: "advertised" or "denied".
         what: what it is, or why it is denied.
     """
 
@@ -34,13 +35,13 @@ class Verdict:
         path: as given.
         problems: what is wrong with it.
         error: why it could not be judged whole, "" if it was.
-        state: what it says; None if it says nothing usable.
+        wish: what it says; None if it says nothing usable.
     """
 
     path: Path
     problems: tuple[Problem, ...] = ()
     error: str = ""
-    state: ProviderState | None = None
+    wish: Wish | None = None
 
     @property
     def word(self) -> str:
@@ -50,25 +51,20 @@ class Verdict:
     @property
     def az(self) -> str:
         """AZ name of the site, "" if it says none."""
-        config = self.state.config if self.state is not None else None
+        config = self.wish.config if self.wish is not None else None
         return config.az_name if config is not None else ""
 
     @property
     def networks(self) -> tuple[NetworkLine, ...]:
         """Each network of the site."""
-        if self.state is None:
+        if self.wish is None:
             return ()
-        lines = [
-            NetworkLine(
-                str(cidr),
-                "withheld" if subnet.kept_out else "advertised",
-                f"subnet {subnet.name}",
-            )
-            for subnet in self.state.subnets
-            for cidr in subnet.cidrs
-        ]
-        lines += [NetworkLine(str(net), "denied", why) for net, why in self.state.denied.items()]
-        return tuple(lines)
+        told = (("advertised", self.wish.local), ("denied", self.wish.denied))
+        return tuple(
+            NetworkLine(str(prefix), word, what)
+            for word, prefixes in told
+            for prefix, what in pairs_of(prefixes)
+        )
 
 
 def judge(path: Path, cloud: bool) -> Verdict:
@@ -79,30 +75,30 @@ def judge(path: Path, cloud: bool) -> Verdict:
         cloud: also ask the cloud.
     """
     try:
-        state = _read_folder(path) if path.is_dir() else _read_file(path, cloud)
+        wish = _read_folder(path) if path.is_dir() else _read_file(path, cloud)
     except ConfigError as error:
         return Verdict(path, error.problems)
     except ProviderError as error:
         return Verdict(path, error=str(error))
-    return Verdict(path, state.problems, state=state)
+    return Verdict(path, wish.problems, wish=wish)
 
 
-def _read_folder(path: Path) -> ProviderState:
+def _read_folder(path: Path) -> Wish:
     from ovnmesh.providers.manifests import ManifestsProvider
 
-    state = ManifestsProvider(path).read()
-    if not state.config_present:
+    wish = ManifestsProvider(path).read()
+    if not wish.config_present:
         expected = f"a ConfigMap {CONFIG_NAME}, or an Interconnection, in a *.yaml file"
-        raise ConfigError([*state.problems, Problem(str(path), "no configuration", expected)])
-    return state
+        raise ConfigError([*wish.problems, Problem(str(path), "no configuration", expected)])
+    return wish
 
 
-def _read_file(path: Path, cloud: bool) -> ProviderState:
+def _read_file(path: Path, cloud: bool) -> Wish:
     from ovnmesh.providers.openstack.site_file import read_site_file
 
     file = read_site_file(path)
     if not cloud:
-        return ProviderState(file.site.config, True, (), (), ())
+        return Wish(config=file.site.config)
     from ovnmesh.providers.openstack.api import Api, read_neutron
     from ovnmesh.providers.openstack.resolve import resolve
 

@@ -11,36 +11,34 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ovnmesh.config import InterconnectConfig, Network
+from ovnmesh.config import InterconnectConfig
 from ovnmesh.errors import Problem
+from ovnmesh.model.denied import Reasons
 from ovnmesh.model.desired import Router
 from ovnmesh.model.report import PassReport
-from ovnmesh.providers.cluster import Node, Subnet
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderState:
-    """One whole reading of the source.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """One whole reading of the source, in the words of no cloud.
 
     Attributes:
         config: the parsed ``ovn-ic-config``, or None if it is missing or wrong.
         config_present: whether the document exists at all (missing is not "leave").
-        subnets: subnets of the cluster, ordered by name.
-        nodes: nodes of the cluster, ordered by name.
-        routers: logical routers to connect; empty for the one the controller was told of.
-        denied: further networks never to be advertised or learned, each with the reason.
+        routers: logical routers to connect.
+        local: the site's own networks that others may learn, each with what it is.
+        denied: networks and addresses never to be advertised or learned, each with every reason.
         shared_database: see `Desired`.
         problems: everything wrong with the documents; non-empty means "keep the last good state".
     """
 
-    config: InterconnectConfig | None
-    config_present: bool
-    subnets: tuple[Subnet, ...]
-    nodes: tuple[Node, ...]
-    problems: tuple[Problem, ...]
+    config: InterconnectConfig | None = None
+    config_present: bool = True
     routers: tuple[Router, ...] = ()
-    denied: Mapping[Network, str] = field(default_factory=dict)
+    local: Reasons = field(default_factory=dict)
+    denied: Reasons = field(default_factory=dict)
     shared_database: bool = False
+    problems: tuple[Problem, ...] = ()
 
 
 class Provider(Protocol):
@@ -52,7 +50,7 @@ class Provider(Protocol):
 
     advice: Mapping[str, str]
 
-    def read(self) -> ProviderState:
+    def read(self) -> Wish:
         """Read everything now.
 
         Raises:

@@ -9,7 +9,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,11 +22,11 @@ from ovnmesh.config import (
     quote,
 )
 from ovnmesh.errors import ConfigError, Problem, ProviderError
-from ovnmesh.providers.base import ProviderState
-from ovnmesh.providers.cluster import Node, Subnet, parse_node, parse_subnet
+from ovnmesh.providers.base import Wish
+from ovnmesh.providers.cluster import DEFAULT_VPC, Node, Subnet, parse_node, parse_subnet
 from ovnmesh.providers.files.watching import watch_folder
 from ovnmesh.providers.files.yaml_documents import MAX_FILE_BYTES, LocatedDict, parse_documents
-from ovnmesh.providers.sources import ADVICE, Document, choose_config
+from ovnmesh.providers.sources import ADVICE, Document, choose_config, make_wish
 
 # The documents call the object "ic-config" in the text and "ovn-ic-config" in the manifest.
 _MISTAKEN_NAME = "ic-config"
@@ -48,14 +48,16 @@ class ManifestsProvider:
     Args:
         folder: holds the manifests, ``*.yaml`` and ``*.yml``; subfolders and names that begin
             with a dot are passed over.
+        router: name of the cluster's logical router.
     """
 
     advice = ADVICE
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, router: str = DEFAULT_VPC) -> None:
         self._folder = folder
+        self._router = router
 
-    def read(self) -> ProviderState:
+    def read(self) -> Wish:
         """Read the folder now; depends on nothing but its content.
 
         Raises:
@@ -73,7 +75,7 @@ class ManifestsProvider:
                 continue
             for document in documents:
                 reading.add(document, file)
-        return reading.state()
+        return reading.wish(self._router)
 
     def watch(self, on_change: Callable[[], None], stop: threading.Event) -> None:
         """Block, calling `on_change` whenever a new `read` may differ, until `stop` is set.
@@ -87,7 +89,7 @@ class ManifestsProvider:
 
 @dataclass(slots=True)
 class _Reading:
-    """What the documents say, and where; becomes a `ProviderState`."""
+    """What the documents say, and where; becomes a `Wish`."""
 
     configs: list[Document] = field(default_factory=list)
     subnets: dict[str, tuple[str, Subnet]] = field(default_factory=dict)
@@ -173,17 +175,12 @@ class _Reading:
             found = f"the same name as {first[0]}"
             self.problems.append(Problem(where, found, "a name of its own"))
 
-    def state(self) -> ProviderState:
+    def wish(self, router: str) -> Wish:
         """Everything taken, judged as a whole."""
         nodes = tuple(node for _, (_, node) in sorted(self.nodes.items()))
-        config = self._config(nodes)
-        return ProviderState(
-            config=config,
-            config_present=bool(self.configs),
-            subnets=tuple(subnet for _, (_, subnet) in sorted(self.subnets.items())),
-            nodes=nodes,
-            problems=tuple(self.problems),
-        )
+        subnets = tuple(subnet for _, subnet in self.subnets.values())
+        wish = make_wish(self._config(nodes), subnets, nodes, router)
+        return replace(wish, config_present=bool(self.configs), problems=tuple(self.problems))
 
     def _config(self, nodes: tuple[Node, ...]) -> InterconnectConfig | None:
         # A node that could not be parsed has its own problem; do not call it unknown as well.

@@ -1,11 +1,12 @@
-"""One configuration out of the two places where it may stand.
+"""Documents of Kubernetes -> the wish that they express.
 
-Called by the providers that know Kubernetes' objects. Pure. The ConfigMap `ovn-ic-config` and the
+Called by the providers that know Kubernetes' objects. Pure. Subnets and Nodes say what is local and
+what is denied. The configuration may stand in two places: the ConfigMap `ovn-ic-config` and the
 spec of the Interconnection say the same thing; if both are there and differ, nobody can know which
 is meant, so that is an error and the last good state stays in force.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ovnmesh.config import (
@@ -16,7 +17,11 @@ from ovnmesh.config import (
     parse_interconnection,
 )
 from ovnmesh.errors import ConfigError, Problem
-from ovnmesh.providers.cluster import Node
+from ovnmesh.model.denied import collect_reasons
+from ovnmesh.model.desired import Router
+from ovnmesh.model.prefixes import Prefix, from_address, from_network
+from ovnmesh.providers.base import Wish
+from ovnmesh.providers.cluster import Node, Subnet
 
 #: What to do about findings in a cluster of Kubernetes, by code.
 ADVICE: Mapping[str, str] = {
@@ -42,6 +47,41 @@ class Document:
     where: str
     content: object
     typed: bool = False
+
+
+def make_wish(
+    config: InterconnectConfig | None,
+    subnets: Iterable[Subnet],
+    nodes: Iterable[Node],
+    router: str,
+) -> Wish:
+    """The wish that a configuration, Subnets and Nodes express.
+
+    Args:
+        config: the configuration, if there is one.
+        subnets: the cluster's Subnets; those of another VPC are not on its router.
+        nodes: its Nodes.
+        router: name of the cluster's logical router.
+    """
+    local: list[tuple[Prefix, str]] = []
+    denied: list[tuple[Prefix, str]] = []
+    for subnet in subnets:
+        if subnet.vpc == router:
+            pairs = denied if subnet.kept_out else local
+            why = subnet.kept_out or f"subnet {subnet.name}"
+            pairs += [(from_network(cidr), why) for cidr in subnet.cidrs]
+    if config is None or not config.advertise_nodes:
+        denied += [
+            (from_address(address), f"address of node {node.name}")
+            for node in nodes
+            for address in node.addresses
+        ]
+    return Wish(
+        config=config,
+        routers=(Router(router, bypass_policy=True),),
+        local=collect_reasons(local),
+        denied=collect_reasons(denied),
+    )
 
 
 def choose_config(

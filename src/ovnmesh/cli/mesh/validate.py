@@ -9,6 +9,7 @@ import typer
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import OutputForm
 from ovnmesh.cli.output import Output
+from ovnmesh.model.desired import Router
 from ovnmesh.operate.validate import Verdict, judge
 
 app = typer.Typer(
@@ -59,8 +60,7 @@ def _print(verdicts: list[Verdict], cloud: bool) -> None:
     routers = [
         (v.az, router.ports_named_after, router.name, ",".join(router.transit_switches) or "any")
         for v in verdicts
-        if v.state is not None
-        for router in v.state.routers
+        for router in _named(v)
     ]
     if routers:
         columns = ("AZ", "ROUTER", "LOGICAL ROUTER", "TRANSIT SWITCHES")
@@ -75,8 +75,13 @@ def _print(verdicts: list[Verdict], cloud: bool) -> None:
                 output.stderr().print(said if said.startswith(folder) else f"{folder}{said}")
 
 
+def _named(verdict: Verdict) -> tuple[Router, ...]:
+    """Routers that the file names; that of a folder of manifests is the controller's to name."""
+    routers = verdict.wish.routers if verdict.wish is not None else ()
+    return tuple(router for router in routers if router.ports_named_after)
+
+
 def _to_json(verdict: Verdict) -> dict[str, Any]:
-    state = verdict.state
     return {
         "file": str(verdict.path),
         "az": verdict.az,
@@ -92,7 +97,7 @@ def _to_json(verdict: Verdict) -> dict[str, Any]:
                 "logical_router": r.name,
                 "transit_switches": r.transit_switches,
             }
-            for r in (state.routers if state is not None else ())
+            for r in _named(verdict)
         ],
         "networks": [asdict(line) for line in verdict.networks],
     }

@@ -26,7 +26,7 @@ from ovnmesh.operate.config_files import replace_if_new, set_enabled
 from ovnmesh.operate.openstack.changes import ApiChange, Changes, apply_changes, removal
 from ovnmesh.operate.waiting import Step, wait_until_done
 from ovnmesh.plan.ask.forecast import forecast
-from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.base import Wish
 from ovnmesh.providers.openstack import objects
 from ovnmesh.providers.openstack.advice import ADVICE
 from ovnmesh.providers.openstack.api import Api, read_neutron
@@ -152,7 +152,7 @@ class Joining:
         self._file = parse_site_file(text.encode(), file)
         self.api = Api(self._file.site)
         self._neutron = Neutron()
-        self._state = ProviderState(None, True, (), (), ())
+        self._wish = Wish()
         self._missing: tuple[str, ...] = ()
 
     @property
@@ -193,13 +193,13 @@ class Joining:
         self._missing = tuple(choice.name for choice in missing)
         there = tuple(choice for choice in site.routers if choice not in missing)
         file: SiteFile = replace(self._file, site=replace(site, routers=there))
-        self._state = resolve(file, self._neutron)
-        if self._state.problems:
-            raise ConfigError(self._state.problems)
+        self._wish = resolve(file, self._neutron)
+        if self._wish.problems:
+            raise ConfigError(self._wish.problems)
 
     def desired(self) -> Desired:
         """The wish that the controller will read from the file."""
-        return make_desired(self.config, self._state, "")
+        return make_desired(self._wish, self.config)
 
     def plan(self, session: Session, allow: bool, rows: bool, step: Step) -> Changes:
         """Everything that joining changes.
@@ -226,13 +226,13 @@ class Joining:
             )
             for name in self._missing
         ]
-        observed = session.observe(self._state.routers)
+        observed = session.observe(self._wish.routers)
         if allow:
             step("reading security groups")
             api += self._rules(foreign_prefixes(observed.ic, az))
         current = self._path.read_text(encoding="utf-8") if self._path.is_file() else ""
         file = "" if current == self.text else "enable-ic: true" if current else "written"
-        if not rows or not self._state.routers:
+        if not rows or not self._wish.routers:
             return Changes(tuple(api), file)
         batches, findings = forecast(self.desired(), observed)
         return Changes(tuple(api), file, batches, with_advice(findings, ADVICE))

@@ -9,14 +9,15 @@ what a wrong document means.
 import logging
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from ovnmesh.config import CONFIG_NAME, CONFIG_NAMESPACE, INTERCONNECTION_NAME
 from ovnmesh.errors import Problem, ProviderError
 from ovnmesh.model.report import PassReport
-from ovnmesh.providers.base import ProviderState
-from ovnmesh.providers.cluster import Node, Subnet
+from ovnmesh.providers.base import Wish
+from ovnmesh.providers.cluster import DEFAULT_VPC, Node, Subnet
 from ovnmesh.providers.kubernetes.api import Api, KindUnknown
 from ovnmesh.providers.kubernetes.cache import Cache
 from ovnmesh.providers.kubernetes.kinds import (
@@ -33,7 +34,7 @@ from ovnmesh.providers.kubernetes.kinds import (
 )
 from ovnmesh.providers.kubernetes.publisher import Publisher
 from ovnmesh.providers.kubernetes.watch import Watch
-from ovnmesh.providers.sources import ADVICE, Document, choose_config
+from ovnmesh.providers.sources import ADVICE, Document, choose_config, make_wish
 
 LOG = logging.getLogger(__name__)
 
@@ -46,11 +47,13 @@ class KubernetesProvider:
 
     Args:
         kubeconfig: see `api.Api`.
+        router: name of the cluster's logical router.
     """
 
     advice = ADVICE
 
-    def __init__(self, kubeconfig: Path | None = None) -> None:
+    def __init__(self, kubeconfig: Path | None = None, router: str = DEFAULT_VPC) -> None:
+        self._router = router
         self._api = Api(kubeconfig)
         self._cache = Cache()
         self._watch = Watch(self._api.connection, self)
@@ -61,7 +64,7 @@ class KubernetesProvider:
         self._on_change: Callable[[], None] = lambda: None
         self._lists_over = threading.Timer(0, self._on_change)
 
-    def read(self) -> ProviderState:
+    def read(self) -> Wish:
         """Read everything now; without requests while a watch keeps what was read up to date.
 
         Raises:
@@ -86,7 +89,7 @@ class KubernetesProvider:
                     self._cache.end_list(kind, objects)
         found = self._cache.objects(INTERCONNECTIONS, ConfigObject).values()
         self._publisher.observed_generation = max((each.generation for each in found), default=0)
-        return self._state()
+        return self._wish()
 
     def watch(self, on_change: Callable[[], None], stop: threading.Event) -> None:
         """Block, calling `on_change` whenever a new `read` may differ, until `stop` is set."""
@@ -138,7 +141,7 @@ class KubernetesProvider:
     def _on_created(self) -> None:
         self._watch.require(INTERCONNECTIONS)
 
-    def _state(self) -> ProviderState:
+    def _wish(self) -> Wish:
         subnets, wrong_subnets = _sort_out(
             each.parsed for each in self._cache.objects(SUBNETS, SubnetObject).values()
         )
@@ -149,7 +152,8 @@ class KubernetesProvider:
         # A node that could not be parsed has its own problem; do not call it unknown as well.
         config, wrong = choose_config(documents, () if wrong_nodes else nodes)
         problems = (*wrong, *wrong_subnets, *wrong_nodes)
-        return ProviderState(config, bool(documents), subnets, nodes, problems)
+        wish = make_wish(config, subnets, nodes, self._router)
+        return replace(wish, config_present=bool(documents), problems=problems)
 
     def _documents(self) -> list[Document]:
         documents = []

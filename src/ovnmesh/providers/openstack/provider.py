@@ -16,7 +16,7 @@ from typing import Protocol
 
 from ovnmesh.errors import ConfigError, ProviderError, ProviderPending
 from ovnmesh.model.backoff import Backoff
-from ovnmesh.providers.base import ProviderState
+from ovnmesh.providers.base import Wish
 from ovnmesh.providers.files.watching import watch_folder
 from ovnmesh.providers.openstack.advice import ADVICE
 from ovnmesh.providers.openstack.api import Api, read_neutron
@@ -59,7 +59,7 @@ class OpenStackProvider:
     def __init__(self, path: Path, events: RouterEvents | None = None) -> None:
         self._path = path
         self._events = events
-        self._last: ProviderState | ProviderError = ProviderPending(
+        self._last: Wish | ProviderError = ProviderPending(
             f"site file {path}: it is being read for the first time"
         )
         self._content: bytes | None = None
@@ -68,7 +68,7 @@ class OpenStackProvider:
         self._wake = threading.Event()
         self._silent = False
 
-    def read(self) -> ProviderState:
+    def read(self) -> Wish:
         """What was read last; never waits.
 
         Raises:
@@ -128,16 +128,16 @@ class OpenStackProvider:
                 backoff.succeeded()
                 self._await_news(stop)
 
-    def _read_now(self) -> ProviderState | ProviderError:
+    def _read_now(self) -> Wish | ProviderError:
         try:
             self._content = read_bytes(self._path)
             if self._content is None:
-                return ProviderState(None, False, (), (), ())
+                return Wish(config_present=False)
             file = parse_site_file(self._content, self._path)
             neutron = self._ask(file) if file.site.config.enable_ic else Neutron()
             return resolve(file, neutron)
         except ConfigError as error:
-            return ProviderState(None, True, (), (), error.problems)
+            return Wish(problems=error.problems)
         except ProviderError as error:
             return error
         except Exception as error:
@@ -158,7 +158,7 @@ class OpenStackProvider:
             self._events.follow([*names, *(router.ovn_name for router, _ in found)])
         return neutron
 
-    def _tell(self, found: ProviderState | ProviderError) -> None:
+    def _tell(self, found: Wish | ProviderError) -> None:
         silent = isinstance(found, ProviderError)
         if silent and not self._silent:
             LOG.warning("%s; trying again", found)
@@ -185,7 +185,7 @@ class OpenStackProvider:
             stop.wait(max(COALESCE_S, spacing_s))
 
 
-def _same(one: ProviderState | ProviderError, other: ProviderState | ProviderError) -> bool:
+def _same(one: Wish | ProviderError, other: Wish | ProviderError) -> bool:
     if isinstance(one, ProviderError) or isinstance(other, ProviderError):
         return type(one) is type(other) and str(one) == str(other)
     return one == other

@@ -1,25 +1,26 @@
-"""A site file and what Neutron shows of its routers -> the state a provider reports.
+"""A site file and what Neutron shows of its routers -> the wish that they express.
 
 Called by the provider and by `ovnmesh site validate`. Pure.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ovnmesh.config import Network, quote
 from ovnmesh.config.fields import did_you_mean
 from ovnmesh.errors import Problem
+from ovnmesh.model.denied import collect_reasons
 from ovnmesh.model.desired import Router
-from ovnmesh.providers.base import ProviderState
-from ovnmesh.providers.cluster import Subnet
-from ovnmesh.providers.openstack.neutron import OPT_OUT_TAG, Neutron, NeutronRouter, NeutronSubnet
+from ovnmesh.model.prefixes import from_network
+from ovnmesh.providers.base import Wish
+from ovnmesh.providers.openstack.neutron import OPT_OUT_TAG, Neutron, NeutronRouter
 from ovnmesh.providers.openstack.site_file import SiteFile
 from ovnmesh.providers.openstack.site_spec import RouterChoice, safe_label
 
 _SHOWN = 8
 
 
-def resolve(file: SiteFile, neutron: Neutron) -> ProviderState:
+def resolve(file: SiteFile, neutron: Neutron) -> Wish:
     """Find the file's routers in Neutron, with their subnets and what must stay inside.
 
     Args:
@@ -28,7 +29,7 @@ def resolve(file: SiteFile, neutron: Neutron) -> ProviderState:
     """
     site = file.site
     if not site.config.enable_ic:
-        return ProviderState(site.config, True, (), (), ())
+        return Wish(config=site.config)
     chosen, problems = choose_routers(file, neutron)
     names = Counter(router.name for router, _ in chosen)
     routers = tuple(
@@ -39,37 +40,30 @@ def resolve(file: SiteFile, neutron: Neutron) -> ProviderState:
         )
         for router, choice in chosen
     )
-    denied: dict[Network, str] = dict.fromkeys(site.deny, f"deny of {file.name}")
-    subnets: list[Subnet] = []
+    local: list[tuple[Network, str]] = []
+    denied = [(network, f"deny of {file.name}") for network in site.deny]
     for router, _ in chosen:
-        for subnet in neutron.external(router):
-            denied.setdefault(
-                subnet.cidr, f"subnet {subnet.title} of the external network of {router.title}"
-            )
-        subnets += (
-            Subnet(subnet.title, (subnet.cidr,), _kept_out(subnet), router.ovn_name)
-            for subnet in neutron.of_router(router)
+        denied += (
+            (subnet.cidr, f"subnet {subnet.title} of the external network of {router.title}")
+            for subnet in neutron.external(router)
         )
-        subnets += (
-            Subnet(f"route of {router.title}", (route,), vpc=router.ovn_name)
-            for route in router.extra_routes
-        )
-        problems += _invisible(file, router, neutron, denied)
-    subnets.sort(key=lambda each: (each.name, each.vpc, str(each.cidrs)))
-    return ProviderState(
-        site.config,
-        True,
-        tuple(subnets),
-        (),
-        tuple(problems),
-        routers,
-        denied,
+        for subnet in neutron.of_router(router):
+            if subnet.opted_out:
+                denied.append((subnet.cidr, f"subnet {subnet.title}: tag {OPT_OUT_TAG}"))
+            else:
+                local.append((subnet.cidr, f"subnet {subnet.title}"))
+        local += ((route, f"route of {router.title}") for route in router.extra_routes)
+    networks = [network for network, _ in denied]
+    for router, _ in chosen:
+        problems += _invisible(file, router, neutron, networks)
+    return Wish(
+        config=site.config,
+        routers=routers,
+        local=collect_reasons((from_network(network), what) for network, what in local),
+        denied=collect_reasons((from_network(network), why) for network, why in denied),
         shared_database=True,
+        problems=tuple(problems),
     )
-
-
-def _kept_out(subnet: NeutronSubnet) -> str:
-    return f"subnet {subnet.title}: tag {OPT_OUT_TAG}" if subnet.opted_out else ""
 
 
 def choose_routers(
@@ -109,7 +103,7 @@ def _existing(name: str, neutron: Neutron) -> str:
 
 
 def _invisible(
-    file: SiteFile, router: NeutronRouter, neutron: Neutron, denied: dict[Network, str]
+    file: SiteFile, router: NeutronRouter, neutron: Neutron, denied: Collection[Network]
 ) -> Iterator[Problem]:
     """What a user with too few rights does not see, and must not be guessed."""
     where = file.place("cloud")
