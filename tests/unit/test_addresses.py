@@ -8,7 +8,7 @@ from ovnmesh.model.addresses import decode_endpoint
 from ovnmesh.model.changes import Db
 from ovnmesh.plan.leave import plan_leave
 from ovnmesh.plan.site import plan_site
-from ovnmesh.views.site import overview
+from ovnmesh.views.site_overview import site_overview
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_the_same_networks_in_other_words_are_left_alone(site: Site) -> None:
 def test_a_foreign_port_whose_network_cannot_be_read_harms_nobody(site: Site) -> None:
     lrp(site, "ovn-cluster-join")["networks"] = frozenset({"100.64.0.1/16", "nonsense"})
     assert plan_site(wish(), site.observed).batches == ()
-    shown = overview(site.observed).routes
+    shown = site_overview(site.observed).routes
     assert ("100.64.0.0/16", "advertised") in {(line.prefix, line.state) for line in shown}
 
 
@@ -95,7 +95,7 @@ def test_a_claim_that_cannot_be_read_takes_nothing(site: Site) -> None:
 
 def test_a_port_whose_address_cannot_be_read_is_shown_as_it_is(site: Site) -> None:
     site.mesh.foreign_port(site.mesh.foreign_zone("other"), "ts-other", "nonsense")
-    assert "nonsense" in {line.address for line in overview(site.observed).ports}
+    assert "nonsense" in {line.address for line in site_overview(site.observed).ports}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ovnmesh.model.observed import Observed
 from ovnmesh.model.paths import ChassisReport, Path, decode_paths, encode_paths
 from ovnmesh.model.report import NodeView
 from ovnmesh.model.southbound import Chassis, Southbound
-from ovnmesh.views.paths import check_paths, site_paths
+from ovnmesh.views.site_paths import check_paths, site_paths
 from ovnmesh.web.metrics import AgentMetrics
 
 

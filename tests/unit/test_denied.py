@@ -20,7 +20,7 @@ from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.prefixes import LINK_LOCAL, Prefix, parse_prefix
 from ovnmesh.plan.deny import LINK_LOCAL_REASON, ORIGINAL_REASON, decide_denied
 from ovnmesh.plan.site import plan_site
-from ovnmesh.views.site import overview, to_json
+from ovnmesh.views.site_overview import site_overview, to_json
 
 NOT_YET = "not there yet; is ovn-ic running?"
 OPT_OUT = "Subnet private: disableInterConnection"
@@ -75,7 +75,7 @@ def nb_global(site: Site) -> dict[str, dict[str, str]]:
 
 def shown(site: Site, az: str = "az1") -> dict[str, tuple[str, str]]:
     """State and reason of each prefix of an AZ, as `ovnmesh routes` shows them."""
-    return {r.prefix: (r.state, r.why) for r in overview(site.observed).routes if r.az == az}
+    return {r.prefix: (r.state, r.why) for r in site_overview(site.observed).routes if r.az == az}
 
 
 def test_an_opted_out_subnet(site: Site) -> None:
@@ -103,7 +103,9 @@ def test_a_manual_route_that_replaces_what_a_site_advertises(site: Site, far: st
     site.mesh.route(far, "10.17.0.0/24", nexthop="169.254.100.46")
     static_route(site, "10.17.0.0/24")
     site.settle(wish())
-    lines = [(r.prefix, r.state, r.why) for r in overview(site.observed).routes if r.az == "far"]
+    lines = [
+        (r.prefix, r.state, r.why) for r in site_overview(site.observed).routes if r.az == "far"
+    ]
     why = f"manual route by way of {HOP}"
     assert lines == [
         ("10.17.0.0/24", "manual", ""),
@@ -181,7 +183,9 @@ def test_two_reasons_for_one_prefix_are_both_shown(site: Site, far: str) -> None
     site.mesh.route(far, "10.17.0.0/24", nexthop="169.254.100.46")
     static_route(site, "10.17.0.0/24")
     site.settle(wish(denied=denied(**{"10.17.0.0/24": OPT_OUT})))
-    lines = [(r.prefix, r.state, r.why) for r in overview(site.observed).routes if r.az == "far"]
+    lines = [
+        (r.prefix, r.state, r.why) for r in site_overview(site.observed).routes if r.az == "far"
+    ]
     both = f"{OPT_OUT}; manual route by way of {HOP}"
     assert ("10.17.0.0/24", "refused", both) in lines
 
@@ -265,7 +269,7 @@ def test_a_thousand_denied_prefixes_keep_the_records_small() -> None:
 
 def test_json_keeps_its_fields(site: Site) -> None:
     site.settle(wish())
-    (line, *_) = json.loads(json.dumps(to_json(overview(site.observed))))["routes"]
+    (line, *_) = json.loads(json.dumps(to_json(site_overview(site.observed))))["routes"]
     assert sorted(line) == ["az", "nexthop", "prefix", "state", "ts", "why"]
 
 

@@ -30,7 +30,7 @@ from ovnmesh.plan.ask.transit_switch import (
 )
 from ovnmesh.plan.leave import plan_forget
 from ovnmesh.plan.rows.bfd import plan_bfd_removal
-from ovnmesh.plan.rows.status import plan_status
+from ovnmesh.plan.rows.status_record import plan_status
 
 MAKERS = ("Insert", "Update", "MergeKeys", "Delete", "merge")
 

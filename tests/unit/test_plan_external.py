@@ -8,7 +8,7 @@ from ovnmesh.model.changes import Db
 from ovnmesh.model.desired import Desired, Router
 from ovnmesh.model.finding import Severity
 from ovnmesh.plan.site import plan_site
-from ovnmesh.views.site import overview
+from ovnmesh.views.site_overview import site_overview
 
 OUTER = "ovn-cluster-ovn-external"
 
@@ -216,5 +216,5 @@ def test_load_balancers_need_the_gateway_ports_on_one_chassis(
 def test_what_is_withheld_is_told_by_its_reason(site: Site) -> None:
     external_port(site, "172.31.1.2/24")
     site.settle(wish())
-    found = {line.prefix: line for line in overview(site.observed).routes}["172.31.1.0/24"]
+    found = {line.prefix: line for line in site_overview(site.observed).routes}["172.31.1.0/24"]
     assert (found.state, found.why) == ("withheld", f"external network of router port {OUTER}")

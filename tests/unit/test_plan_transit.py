@@ -15,7 +15,7 @@ from ovnmesh.model.northbound import RouterPort
 from ovnmesh.plan.decide.stages import REMOVE, SERVE, SETTLE_S, is_parked, parking_network
 from ovnmesh.plan.leave import UNMARKED, UNMARKED_S, plan_leave
 from ovnmesh.plan.site import plan_site
-from ovnmesh.views.transit import members, without_other
+from ovnmesh.views.switch_members import switch_members, without_other
 
 PARKED = "100::"
 
@@ -205,14 +205,14 @@ def test_members_and_who_would_be_cut_off(site: Site) -> None:
     site.mesh.foreign_port(zone, "ts-other", "00:00:00:50:ac:8c 169.254.100.45/24")
     warming(site)
     ic = site.observed.ic
-    on_ts = {m.az: (m.state, m.managed) for m in members(ic.transit_switches["ts"], ic)}
+    on_ts = {m.az: (m.state, m.managed) for m in switch_members(ic.transit_switches["ts"], ic)}
     assert on_ts == {"az1": ("in service", True), "other": ("in service", False)}
-    assert [m.state for m in members(ic.transit_switches["ts1"], ic)] == ["warming"]
+    assert [m.state for m in switch_members(ic.transit_switches["ts1"], ic)] == ["warming"]
     assert without_other(ic.transit_switches["ts"], ic) == ("az1", "other")
     assert without_other(ic.transit_switches["ts1"], ic) == ()
     drain(site, "ts1")
     ic = site.observed.ic
-    assert [m.state for m in members(ic.transit_switches["ts1"], ic)] == ["draining"]
+    assert [m.state for m in switch_members(ic.transit_switches["ts1"], ic)] == ["draining"]
 
 
 def test_next_subnet_counts_on_from_those_there_are() -> None:

@@ -30,10 +30,10 @@ from ovnmesh.model.remote import Remote
 from ovnmesh.model.report import PassReport, SiteState, SiteView
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.plan.leave import joined, plan_leave
-from ovnmesh.plan.rows.status import plan_status
+from ovnmesh.plan.rows.status_record import plan_status
 from ovnmesh.plan.site import plan_site
 from ovnmesh.providers.base import Provider, Wish
-from ovnmesh.views.summary import view_site
+from ovnmesh.views.site_summary import view_site
 
 LOG = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 The record is in the site's own northbound database, so that commands show the controller's reasons
 and need not guess. It has what the planner found; reasons that came with the wish are in the site
 record already (`model.site_record`) and are not written twice. Written by `plan.rows.nb_global`,
-read by `views.site`. Must not decide what is denied: `plan.deny` does.
+read by `views.site_routes`. Must not decide what is denied: `plan.deny` does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

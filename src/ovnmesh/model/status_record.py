@@ -1,6 +1,7 @@
 """The status record: a site's state and findings, kept in its own northbound database.
 
-Written by `plan.rows.status`, read by `views.site` from anywhere the database is reached.
+Written by `plan.rows.status_record`, read by `views.site_overview` from anywhere the database is
+reached.
 """
 
 import msgspec

@@ -16,7 +16,7 @@ from ovnmesh.model.desired import DEFAULT_POLICY
 from ovnmesh.model.observed import Observed
 from ovnmesh.operate.waiting import LOOK_AGAIN_S, Step, wait_until_done
 from ovnmesh.plan.ask.gateway import plan_drain, plan_prefer, plan_reset, plan_undrain
-from ovnmesh.views.gateways import ServingLine, active_node, serving
+from ovnmesh.views.serving_gateways import ServingLine, active_node, serving_gateways
 
 #: Seconds for the controller to follow.
 FOLLOW_S = 10.0
@@ -47,7 +47,7 @@ class SwitchOver:
 def list_gateways(address: SiteAddress) -> tuple[ServingLine, ...]:
     """Gateways of every transit switch of a site, the first in line first."""
     with Session(address) as session:
-        return serving(session.observe())
+        return serving_gateways(session.observe())
 
 
 def all_served(lines: Sequence[ServingLine]) -> bool:
@@ -72,7 +72,7 @@ def drain(address: SiteAddress, node: str, step: Step) -> SwitchOver | None:
     """
 
     def gone(observed: Observed) -> bool:
-        return all(line.node != node for line in serving(observed) if _is_active(line))
+        return all(line.node != node for line in serving_gateways(observed) if _is_active(line))
 
     return _change(address, lambda observed: plan_drain(observed, node), gone, step)
 
@@ -117,7 +117,7 @@ def _is_active(line: ServingLine) -> bool:
 
 def _first_in_line(observed: Observed) -> bool:
     """Whether the controller has chosen anew, and the traffic has followed."""
-    lines = serving(observed) if observed.nb.gateway_state.leaders else ()
+    lines = serving_gateways(observed) if observed.nb.gateway_state.leaders else ()
     first: dict[str, ServingLine] = {}
     for line in lines:
         first.setdefault(line.ts, line)
@@ -144,7 +144,7 @@ def _change(address: SiteAddress, plan: _Plan, done: _Done, step: Step) -> Switc
                 "controller, and ovn-controller on the gateways, follow. See: ovnmesh status "
                 f"{site}. To take the wish back: ovnmesh gateway reset {site}"
             )
-        return SwitchOver(batch.why, serving(session.observe()))
+        return SwitchOver(batch.why, serving_gateways(session.observe()))
 
 
 def _apply(session: Session, plan: _Plan) -> Batch | None:

@@ -14,7 +14,7 @@ from ovnmesh.model.report import SiteState
 from ovnmesh.operate.config_files import disable_manifest, replace_file, set_enabled
 from ovnmesh.operate.waiting import LOOK_AGAIN_S, Step, wait_until_done
 from ovnmesh.plan.leave import UNMARKED, joined, plan_leave
-from ovnmesh.views.site import overview
+from ovnmesh.views.site_overview import site_overview
 
 #: Seconds given to a running controller to leave.
 CONTROLLER_S = 10.0
@@ -91,7 +91,7 @@ def leave_databases(address: SiteAddress, force: bool, step: Step) -> Left:
 def _controller_stays(session: Session) -> OvnmeshError:
     """Why a running controller has not left."""
     name = session.address.name
-    seen = overview(session.observe())
+    seen = site_overview(session.observe())
     if seen.state is SiteState.ERROR:
         said = "; ".join(finding.message for finding in seen.findings)
         return OvnmeshError(f"site {name}: its controller cannot leave: {said}")

@@ -14,8 +14,8 @@ from ovnmesh.errors import OvnmeshError
 from ovnmesh.model.finding import Code, Finding
 from ovnmesh.model.report import SiteState
 from ovnmesh.operate.waiting import Step, wait_until_done
-from ovnmesh.views.mesh import MeshOverview, mesh_overview
-from ovnmesh.views.site import SiteOverview, overview
+from ovnmesh.views.mesh_overview import MeshOverview, mesh_overview
+from ovnmesh.views.site_overview import SiteOverview, site_overview
 
 NO_CONTROLLER = Finding(
     Code.CONTROLLER_MISSING,
@@ -35,14 +35,14 @@ def look_closely(address: SiteAddress) -> SiteOverview:
         OvsdbUnavailable: its own databases do not answer.
     """
     with Session(address) as session:
-        return overview(session.observe())
+        return site_overview(session.observe())
 
 
 def look_at(address: SiteAddress) -> SiteOverview:
     """One site, and who keeps it in order; that it does not answer is a finding."""
     try:
         with Session(address) as session:
-            seen = overview(session.observe())
+            seen = site_overview(session.observe())
             if seen.az and not session.has_controller():
                 seen = _with(seen, NO_CONTROLLER)
             if session.ic_error:

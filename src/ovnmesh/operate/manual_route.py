@@ -12,7 +12,7 @@ from ovnmesh.model.changes import Batch
 from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import Prefix, try_parse_prefix
 from ovnmesh.plan.ask.manual_route import plan_route_add, plan_route_delete
-from ovnmesh.views.site import overview
+from ovnmesh.views.site_overview import site_overview
 
 
 def parse_route_prefix(text: str) -> Prefix:
@@ -52,7 +52,7 @@ def delete_route(address: SiteAddress, prefix: Prefix, via: str) -> str:
 def _change(address: SiteAddress, plan: Callable[[Observed], Batch | None]) -> str:
     with Session(address) as session:
         observed = session.observe()
-        if not overview(observed).az:
+        if not site_overview(observed).az:
             raise OvnmeshError(
                 f'site {address.name} is not connected; expected enable-ic: "true" first'
             )

@@ -19,7 +19,7 @@ from ovnmesh.plan.ask.transit_switch import (
     plan_switch_remove,
     plan_switch_return,
 )
-from ovnmesh.views.transit import Member, members, without_other
+from ovnmesh.views.switch_members import SwitchMember, switch_members, without_other
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Occupied:
     """
 
     switch: TransitSwitch
-    sites: tuple[Member, ...]
+    sites: tuple[SwitchMember, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Removal:
 def list_switches(mesh: MeshSession) -> tuple[Occupied, ...]:
     """All transit switches, with who is on them."""
     ic = mesh.read()
-    return tuple(Occupied(ts, members(ts, ic)) for ts in ic.transit_switches.values())
+    return tuple(Occupied(ts, switch_members(ts, ic)) for ts in ic.transit_switches.values())
 
 
 def add_switch(
@@ -148,13 +148,13 @@ def _not_in_service(name: str, ic: Interconnect) -> list[str]:
     ts = ic.transit_switches.get(name)
     if ts is None:
         raise OvnmeshError(f"transit switch {name} was removed meanwhile")
-    states = {m.az: m.state for m in members(ts, ic) if m.managed}
+    states = {m.az: m.state for m in switch_members(ts, ic) if m.managed}
     return [f"{az} ({state})" for az, state in states.items() if state != "in service"]
 
 
 def _still_there(name: str, ic: Interconnect) -> list[str]:
     ts = ic.transit_switches.get(name)
-    on_it = members(ts, ic) if ts is not None else ()
+    on_it = switch_members(ts, ic) if ts is not None else ()
     return [each.title for each in on_it]
 
 

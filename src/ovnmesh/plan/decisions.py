@@ -14,14 +14,14 @@ from ovnmesh.model.pending import Ages
 from ovnmesh.model.prefixes import LINK_LOCAL
 from ovnmesh.plan.decide.addressing import decide_endpoints
 from ovnmesh.plan.decide.conflicts import Conflicts, decide_conflicts
-from ovnmesh.plan.decide.connections import Connections, decide_connections
-from ovnmesh.plan.decide.external import External, decide_external
+from ovnmesh.plan.decide.external import ExternalNetworks, decide_external
 from ovnmesh.plan.decide.families import uncarried
 from ovnmesh.plan.decide.gateways import Gateways, decide_gateways, resolve_gateways
 from ovnmesh.plan.decide.manual_routes import manual_routes, split_manual
 from ovnmesh.plan.decide.mtu import check_mtu
 from ovnmesh.plan.decide.routers import Attachments, decide_attachments
 from ovnmesh.plan.decide.stages import Stages, decide_stages
+from ovnmesh.plan.decide.wanted_ports import WantedPorts, decide_ports
 from ovnmesh.plan.deny import Denied, check_deny_list, decide_denied
 
 
@@ -39,7 +39,7 @@ class Decisions:
         conflicts: prefixes that overlap others'.
         denied: what is kept out.
         gateways: who is marked, who is promoted and who leads.
-        connections: our ports.
+        ports: our ports.
         findings: what is worth telling.
     """
 
@@ -48,11 +48,11 @@ class Decisions:
     attachments: Attachments
     stages: Stages
     endpoints: Mapping[str, Endpoint]
-    external: External
+    external: ExternalNetworks
     conflicts: Conflicts
     denied: Denied
     gateways: Gateways
-    connections: Connections
+    ports: WantedPorts
     findings: tuple[Finding, ...]
 
     @property
@@ -101,7 +101,7 @@ def decide(desired: Desired, observed: Observed, ages: Ages) -> Decisions:
         conflicts,
         denied,
         gateways,
-        decide_connections(observed, attachments, stages, endpoints, mtu),
+        decide_ports(observed, attachments, stages, endpoints, mtu),
         (
             *attachments.findings,
             *address_findings,

@@ -21,7 +21,7 @@ from ovnmesh.plan.rows.nb_global import plan_erasure, plan_gateway_list_removal,
 from ovnmesh.plan.rows.ports import plan_port_removals, plan_switch_removal
 from ovnmesh.plan.rows.remote_chassis import plan_remote_removal
 from ovnmesh.plan.rows.static_routes import plan_learned_removal
-from ovnmesh.plan.rows.status import plan_status_removal
+from ovnmesh.plan.rows.status_record import plan_status_removal
 
 #: That gateway nodes have lost their mark, which their agents remove.
 UNMARKED: Condition = ("unmarked",)

@@ -1,6 +1,6 @@
 """`ovnmesh status` and `ovnmesh routes`: what a site, or the mesh, looks like now.
 
-Called by `cli.main`. Formats `views.site`; decides nothing.
+Called by `cli.main`. Formats `views.site_overview`; decides nothing.
 """
 
 from collections.abc import Iterable
@@ -20,8 +20,9 @@ from ovnmesh.operate.look import (
     look_closely,
     wait_connected,
 )
-from ovnmesh.views.mesh import MeshOverview
-from ovnmesh.views.site import PortLine, SiteOverview, to_json
+from ovnmesh.views.mesh_overview import MeshOverview
+from ovnmesh.views.mesh_ports import PortLine
+from ovnmesh.views.site_overview import SiteOverview, to_json
 
 
 def status(

@@ -10,7 +10,7 @@ from ovnmesh.cli import output
 from ovnmesh.cli.arguments import OutputForm, SitesFile
 from ovnmesh.cli.output import Output
 from ovnmesh.operate.transit_switch import Occupied, add_switch, list_switches, remove_switch
-from ovnmesh.views.transit import Member
+from ovnmesh.views.switch_members import SwitchMember
 
 app = typer.Typer(
     add_completion=False,
@@ -53,8 +53,8 @@ def list_(form: OutputForm = Output.TABLE, sites_file: SitesFile = None) -> None
     )
 
 
-def _nobody(empty: Occupied) -> Member:
-    return Member("-", "draining" if empty.switch.draining else "unused")
+def _nobody(empty: Occupied) -> SwitchMember:
+    return SwitchMember("-", "draining" if empty.switch.draining else "unused")
 
 
 def _to_json(each: Occupied) -> dict[str, object]:

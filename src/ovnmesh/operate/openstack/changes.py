@@ -14,7 +14,7 @@ from ovnmesh.operate.waiting import Step
 from ovnmesh.providers.openstack import objects
 from ovnmesh.providers.openstack.api import Api
 from ovnmesh.providers.openstack.security import SecurityRule
-from ovnmesh.views.changes import describe_batch
+from ovnmesh.views.batches import describe_batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ from ovnmesh.providers.openstack.neutron import Neutron
 from ovnmesh.providers.openstack.resolve import choose_routers, resolve
 from ovnmesh.providers.openstack.security_rules import mark, plan_rules
 from ovnmesh.providers.openstack.site_file import SiteFile, parse_site_file
-from ovnmesh.views.mesh import foreign_prefixes
-from ovnmesh.views.site import overview
+from ovnmesh.views.mesh_overview import foreign_prefixes
+from ovnmesh.views.site_overview import site_overview
 
 START = (
     "start one on the host of Neutron's OVN databases: systemctl enable --now ovnmesh-controller"
@@ -272,12 +272,12 @@ def _await_joined(
     if not session.has_controller():
         raise OvnmeshError(f"{file} is ready, but no controller runs for this site; {START}")
     wish = joining.desired()
-    seen = overview(session.observe(wish.routers))
+    seen = site_overview(session.observe(wish.routers))
 
     def pending() -> str:
         nonlocal seen
         observed = session.observe(wish.routers)
-        seen = overview(observed)
+        seen = site_overview(observed)
         record = observed.nb.record
         # What is denied, and which subnets there are, may have changed since.
         taken = record is not None and wish == replace(record, denied=wish.denied, local=wish.local)

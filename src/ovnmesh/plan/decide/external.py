@@ -21,7 +21,7 @@ from ovnmesh.model.prefixes import Prefix, is_link_local
 
 
 @dataclass(frozen=True, slots=True)
-class External:
+class ExternalNetworks:
     """The decision for one site.
 
     Attributes:
@@ -37,7 +37,7 @@ class External:
 
 def decide_external(
     desired: Desired, observed: Observed, withheld: Collection[Prefix] = ()
-) -> External:
+) -> ExternalNetworks:
     """Find the external networks of a site, and the NAT that suffers from our port.
 
     Args:
@@ -53,7 +53,7 @@ def decide_external(
         if not is_link_local(prefix) and prefix not in withheld
     }
     kept = _undeniable(found, desired, observed) if desired.auto_route else {}
-    return External(
+    return ExternalNetworks(
         ports,
         {prefix: why for prefix, why in found.items() if prefix not in kept},
         (

@@ -17,8 +17,8 @@ from ovnmesh.model.changes import (
     symbol,
 )
 from ovnmesh.model.observed import Observed
-from ovnmesh.plan.decide.connections import Connection
 from ovnmesh.plan.decide.routers import Attachment
+from ovnmesh.plan.decide.wanted_ports import WantedPort
 from ovnmesh.plan.rows.ports import awaits_key, new_port, router_port
 
 TABLE = "Gateway_Chassis"
@@ -26,7 +26,7 @@ OWNS = (f"{TABLE}[of a transit port]",)
 
 
 def plan_gateway_chassis(
-    wanted: Mapping[str, Connection],
+    wanted: Mapping[str, WantedPort],
     ranked: Mapping[str, Sequence[tuple[str, int]]],
     observed: Observed,
 ) -> tuple[Operation, ...]:
@@ -39,9 +39,9 @@ def plan_gateway_chassis(
     """
     return tuple(
         operation
-        for ts, connection in wanted.items()
-        if not awaits_key(observed, connection.attachment)
-        for operation in _plan_port(ranked[ts], connection.attachment, observed)
+        for ts, port in wanted.items()
+        if not awaits_key(observed, port.attachment)
+        for operation in _plan_port(ranked[ts], port.attachment, observed)
     )
 
 

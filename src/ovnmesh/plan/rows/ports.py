@@ -26,8 +26,8 @@ from ovnmesh.model.changes import (
 )
 from ovnmesh.model.northbound import Northbound, RouterPort, SwitchPort
 from ovnmesh.model.observed import Observed
-from ovnmesh.plan.decide.connections import Connection
 from ovnmesh.plan.decide.routers import Attachment
+from ovnmesh.plan.decide.wanted_ports import WantedPort
 
 _TS = keys.TRANSIT_SWITCH
 LRP_TABLE = "Logical_Router_Port"
@@ -51,23 +51,19 @@ def policy_match(lrp: str) -> str:
     return f'outport == "{lrp}"'
 
 
-def plan_ports(wanted: Mapping[str, Connection], observed: Observed) -> tuple[Operation, ...]:
+def plan_ports(wanted: Mapping[str, WantedPort], observed: Observed) -> tuple[Operation, ...]:
     """Ensure LSP, LRP and policy on each transit switch; ovn-ic has made these already.
 
     Args:
         wanted: the ports, by transit switch.
         observed: the site.
     """
-    return tuple(
-        operation
-        for connection in wanted.values()
-        for operation in _plan_port(connection, observed)
-    )
+    return tuple(operation for port in wanted.values() for operation in _plan_port(port, observed))
 
 
-def _plan_port(connection: Connection, observed: Observed) -> list[Operation]:
+def _plan_port(port: WantedPort, observed: Observed) -> list[Operation]:
     nb = observed.nb
-    attachment, endpoint = connection.attachment, connection.endpoint
+    attachment, endpoint = port.attachment, port.endpoint
     ts, name = attachment.ts, attachment.lrp
     tags = {keys.OWNER: nb.site_id, keys.TRANSIT_SWITCH: ts}
     lrp = router_port(nb, attachment)
@@ -78,7 +74,7 @@ def _plan_port(connection: Connection, observed: Observed) -> list[Operation]:
     if awaits_key(observed, attachment):
         return operations
     if lrp is None:
-        options = connection.options.items()
+        options = port.options.items()
         operations.append(
             Insert(
                 LRP_TABLE,
@@ -95,7 +91,7 @@ def _plan_port(connection: Connection, observed: Observed) -> list[Operation]:
         )
     else:
         operations += _mend_lrp(lrp, name, endpoint, tags)
-        operations += _mend_options(lrp, connection.options)
+        operations += _mend_options(lrp, port.options)
     if lsp is not None:
         operations += _mend_lsp(lsp, attachment.lsp, name, tags)
     operations += _plan_policy(nb, attachment, tags)

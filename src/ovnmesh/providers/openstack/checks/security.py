@@ -8,7 +8,7 @@ from ovnmesh.model.finding import Code, Finding, Severity
 from ovnmesh.model.prefixes import Prefix, minimal
 from ovnmesh.providers.openstack.checks.answer import CloudAnswer
 from ovnmesh.providers.openstack.security import Security
-from ovnmesh.views.mesh import foreign_prefixes
+from ovnmesh.views.mesh_overview import foreign_prefixes
 
 _SHOWN = 4
 

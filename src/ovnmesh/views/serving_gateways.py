@@ -28,7 +28,7 @@ class ServingLine:
     state: str
 
 
-def serving(observed: Observed) -> tuple[ServingLine, ...]:
+def serving_gateways(observed: Observed) -> tuple[ServingLine, ...]:
     """Gateways of every transit switch, the first in line first."""
     lines = [line for lrp in observed.nb.tagged_ports for line in _of_port(lrp, observed)]
     return tuple(sorted(lines, key=lambda line: (line.ts, -line.priority, line.node)))
@@ -36,7 +36,9 @@ def serving(observed: Observed) -> tuple[ServingLine, ...]:
 
 def active_node(observed: Observed, ts: str) -> str:
     """Node that carries a transit switch's traffic; "" while nobody does."""
-    return next((x.node for x in serving(observed) if x.ts == ts and x.state == "active"), "")
+    return next(
+        (x.node for x in serving_gateways(observed) if x.ts == ts and x.state == "active"), ""
+    )
 
 
 def _of_port(lrp: RouterPort, observed: Observed) -> list[ServingLine]:

@@ -10,7 +10,7 @@ from ovnmesh.plan.decide.stages import is_parked
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class SwitchMember:
     """One AZ on one transit switch.
 
     Attributes:
@@ -33,12 +33,12 @@ class Member:
         return self.az if self.managed else f"{self.az} (not run by ovnmesh)"
 
 
-def members(ts: TransitSwitch, ic: Interconnect) -> tuple[Member, ...]:
+def switch_members(ts: TransitSwitch, ic: Interconnect) -> tuple[SwitchMember, ...]:
     """Who is, or is to be, on a transit switch, and how far they have got, by AZ name."""
     hosts = {gateway.name: gateway.hostname for gateway in ic.gateways}
     managed = ic.az_owner
-    found: dict[str, Member] = {
-        az: Member(az, "draining" if ts.draining else "connecting")
+    found: dict[str, SwitchMember] = {
+        az: SwitchMember(az, "draining" if ts.draining else "connecting")
         for az, owner in managed.items()
         if owner in ts.claims or not ts.draining
     }
@@ -46,7 +46,7 @@ def members(ts: TransitSwitch, ic: Interconnect) -> tuple[Member, ...]:
         if port.ts != ts.name:
             continue
         state = "warming" if is_parked(port) else "in service"
-        found[port.az] = Member(
+        found[port.az] = SwitchMember(
             port.az,
             "draining" if ts.draining else state,
             " ".join(port.written.split()[1:]),
@@ -60,6 +60,9 @@ def without_other(ts: TransitSwitch, ic: Interconnect) -> tuple[str, ...]:
     """AZs that nothing would connect any more if a transit switch went."""
     rest = [other for other in ic.transit_switches.values() if other.name != ts.name]
     served = {
-        member.az for other in rest for member in members(other, ic) if member.state == "in service"
+        member.az
+        for other in rest
+        for member in switch_members(other, ic)
+        if member.state == "in service"
     }
-    return tuple(member.az for member in members(ts, ic) if member.az not in served)
+    return tuple(member.az for member in switch_members(ts, ic) if member.az not in served)

@@ -15,7 +15,7 @@ from ovnmesh.plan.decide.stages import Stages, park
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class WantedPort:
     """A port of ours as it is to be.
 
     Attributes:
@@ -30,7 +30,7 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Connections:
+class WantedPorts:
     """The decision for one site.
 
     Attributes:
@@ -38,17 +38,17 @@ class Connections:
         removed: transit switches whose port goes.
     """
 
-    wanted: Mapping[str, Connection]
+    wanted: Mapping[str, WantedPort]
     removed: frozenset[str]
 
 
-def decide_connections(
+def decide_ports(
     observed: Observed,
     attachments: Attachments,
     stages: Stages,
     endpoints: Mapping[str, Endpoint],
     mtu: tuple[int | None, tuple[str, ...]],
-) -> Connections:
+) -> WantedPorts:
     """Put together what is known of each transit switch.
 
     Args:
@@ -66,7 +66,7 @@ def decide_connections(
         if attachments.routers.get(port.transit_switch) != port.router
     }
     wanted = {
-        ts: Connection(
+        ts: WantedPort(
             attachments.by_switch[ts],
             park(endpoint) if ts in stages.parked else endpoint,
             gateway_mtu(mtu[0], observed.ic.transit_switches[ts], mtu[1], observed),
@@ -77,4 +77,4 @@ def decide_connections(
     served = nb.served_switches()
     gone = served - known - set(nb.switches)
     detached = (served & known) - set(attachments.by_switch)
-    return Connections(wanted, frozenset(gone | detached | moved | (served & stages.leaving)))
+    return WantedPorts(wanted, frozenset(gone | detached | moved | (served & stages.leaving)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.prefixes import Prefix
-from ovnmesh.views.site import PortLine, mesh_ports
+from ovnmesh.views.mesh_ports import PortLine, mesh_ports
 
 
 @dataclass(frozen=True, slots=True)

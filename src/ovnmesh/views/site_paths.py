@@ -1,6 +1,6 @@
 """Paths from a site's gateways to those of other sites, as agents report them.
 
-Called by `views.site`. Pure. Must not format.
+Called by `views.site_overview`. Pure. Must not format.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """The site in few words, for every pass: what metrics and the Kubernetes status tell.
 
-Called by the controller. Pure, and cheap enough for every pass; the whole story is `overview`.
+Called by the controller. Pure, and cheap enough for every pass; the whole story is `site_overview`.
 Must not judge.
 """
 
