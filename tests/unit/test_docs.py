@@ -14,7 +14,6 @@ from prometheus_client import CollectorRegistry
 
 from ovnmesh import ovn_keys
 from ovnmesh.cli.main import COMMANDS, app
-from ovnmesh.config import parse_config
 from ovnmesh.model.finding import Code
 from ovnmesh.web.metrics import AgentMetrics, ControllerMetrics
 
@@ -206,18 +205,6 @@ def test_every_database_key_is_in_the_reference() -> None:
 def test_priorities_in_the_reference_are_those_of_the_source() -> None:
     assert f"priority {ovn_keys.POLICY_PRIORITY}" in reference()
     assert f"priorities {ovn_keys.GATEWAY_PRIORITY}" in reference()
-
-
-def test_every_configuration_key_is_in_the_reference() -> None:
-    data = {
-        "enable-ic": "true",
-        "az-name": "az1",
-        "ic-db-host": "192.168.65.3",
-        "gw-nodes": "az1-gw",
-        "auto-route": "true",
-    }
-    keys = parse_config(data, "test").to_data()
-    assert {key for key in keys if f"| `{key}` |" not in reference()} == set()
 
 
 def metric_names(registry: CollectorRegistry) -> set[str]:

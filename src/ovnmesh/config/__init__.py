@@ -9,13 +9,12 @@ from ovnmesh.config.fields import Address, Network, check_name, describe, parse_
 from ovnmesh.config.interconnect import (
     CONFIG_NAME,
     CONFIG_NAMESPACE,
-    IC_NB_PORT,
-    IC_SB_PORT,
     InterconnectConfig,
     check_gateways,
     parse_config,
 )
 from ovnmesh.config.interconnection import INTERCONNECTION_NAME, parse_interconnection
+from ovnmesh.config.keys import IC_NB_PORT, IC_SB_PORT
 
 __all__ = [
     "CONFIG_NAME",

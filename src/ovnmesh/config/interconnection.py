@@ -6,61 +6,17 @@ schema (deploy/base/crd) refuses most mistakes before; what reaches us may come 
 does not know CEL, or from a file.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
-from ovnmesh.config.fields import Fields, describe
+from ovnmesh.config.fields import Fields
 from ovnmesh.config.interconnect import InterconnectConfig, parse_config
+from ovnmesh.config.key import Key, Kind, typed_data
+from ovnmesh.config.keys import BY_NAME, BY_SPEC_NAME
 from ovnmesh.errors import ConfigError, Problem
 
 INTERCONNECTION_NAME = "default"
 """The one Interconnection of a cluster."""
-
-_Convert = Callable[[object], str | None]
-
-
-def _boolean(value: object) -> str | None:
-    return ("true" if value else "false") if isinstance(value, bool) else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _number(value: object) -> str | None:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _number_or_text(value: object) -> str | None:
-    return _number(value) or _text(value)
-
-
-def _list(value: object) -> str | None:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        return None
-    return ",".join(value)
-
-
-# Field of the spec -> key of the ConfigMap, how to turn its value into text, what it should be.
-_FIELDS: dict[str, tuple[str, _Convert, str]] = {
-    "enableIC": ("enable-ic", _boolean, "true or false, without quotes"),
-    "azName": ("az-name", _text, "text"),
-    "icDBHosts": ("ic-db-host", _list, "a list of addresses"),
-    "icNBPort": ("ic-nb-port", _number, "a number, without quotes"),
-    "icSBPort": ("ic-sb-port", _number, "a number, without quotes"),
-    "gatewayNodes": ("gw-nodes", _list, "a list of node names"),
-    "autoRoute": ("auto-route", _boolean, "true or false, without quotes"),
-    "advertiseNodes": ("advertise-nodes", _boolean, "true or false, without quotes"),
-    "gatewayMode": ("gateway-mode", _text, "text"),
-    "gatewayPreempt": ("gateway-preempt", _boolean, "true or false, without quotes"),
-    "gatewayMTU": ("gateway-mtu", _number_or_text, "a number, or text"),
-    "bfdMinRx": ("bfd-min-rx", _number, "a number, without quotes"),
-    "bfdMinTx": ("bfd-min-tx", _number, "a number, without quotes"),
-    "bfdMult": ("bfd-mult", _number, "a number, without quotes"),
-}
-_NAMES = {key: name for name, (key, _, _) in _FIELDS.items()}
-# As the schema has them: servers fill them in, files need not carry them.
-_DEFAULTS = {"enable-ic": "true", "auto-route": "true"}
 
 
 def parse_interconnection(
@@ -76,18 +32,12 @@ def parse_interconnection(
     Raises:
         ConfigError: with every problem.
     """
+    if isinstance(spec, Mapping):
+        # Clients write null for a field that they do not set.
+        spec = {k: v for k, v in spec.items() if v is not None or k not in BY_SPEC_NAME}
     fields = Fields(spec, f"{where}, spec", "a mapping such as {azName: az1, ...}")
-    fields.refuse_unknown(_FIELDS, "field")
-    data = dict(_DEFAULTS)
-    for name, (key, convert, expected) in _FIELDS.items():
-        value = fields.get(name)
-        if value is None:
-            continue
-        text = convert(value)
-        if text is None:
-            fields.add(name, describe(value), expected)
-        else:
-            data[key] = text
+    fields.refuse_unknown(BY_SPEC_NAME, "field")
+    data = typed_data(fields, BY_SPEC_NAME, texts=False, expected=_expected)
     problems = fields.problems()
     try:
         config = parse_config(data, where, nodes)
@@ -104,6 +54,11 @@ def _rename(where: str, problem: Problem) -> Problem:
     """The same problem with the spec's name of the field."""
     prefix = f"{where}, data."
     key = problem.where.removeprefix(prefix)
-    if key == problem.where or key not in _NAMES:
+    if key == problem.where or key not in BY_NAME:
         return problem
-    return Problem(f"{where}, spec.{_NAMES[key]}", problem.found, problem.expected)
+    return Problem(f"{where}, spec.{BY_NAME[key].spec_name}", problem.found, problem.expected)
+
+
+def _expected(key: Key) -> str:
+    bare = key.kind in (Kind.BOOLEAN, Kind.NUMBER)
+    return f"{key.typed}, without quotes" if bare else key.typed

@@ -7,14 +7,13 @@ and must not know Neutron: whether a router exists is the provider's to say.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ovnmesh.config.fields import (
     NAME_EXPECTED,
     Fields,
     Network,
-    boolean_text,
     check_name,
     describe,
     parse_cidr,
@@ -23,13 +22,12 @@ from ovnmesh.config.fields import (
     split,
 )
 from ovnmesh.config.interconnect import InterconnectConfig, parse_config
+from ovnmesh.config.key import Key, Kind, typed_data
+from ovnmesh.config.keys import BY_NAME
 from ovnmesh.errors import ConfigError, Problem
 
 SITE_FILE = "/etc/ovnmesh/openstack.yaml"
 """Where the site file is unless a command is told otherwise."""
-GATEWAY_CHASSIS = "enable-chassis-as-gw"
-"""The word in ``gw-nodes`` for all chassis with this in ovn-cms-options (networking-ovn,
-"Gateway nodes"; ovn-controller(8))."""
 
 # Neutron's own limit (neutron_lib.db.constants.NAME_FIELD_SIZE).
 _NAME_LENGTH = 255
@@ -67,49 +65,9 @@ class OpenStackSite:
     deny: tuple[Network, ...] = ()
 
 
-_Convert = Callable[[object], str | None]
-
-
-def _boolean(value: object) -> str | None:
-    return boolean_text(value) if isinstance(value, bool) else None
-
-
-def _number(value: object) -> str | None:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _mtu(value: object) -> str | None:
-    # A bare `off` is the boolean false in YAML 1.1.
-    return "off" if value is False else _number(value)
-
-
-def _list(value: object) -> str | None:
-    if not isinstance(value, list) or not value or not all(isinstance(i, str) for i in value):
-        return None
-    return ",".join(value)
-
-
-def _text(value: object) -> str | None:
-    return None
-
-
-# Key of ovn-ic-config -> how a value that is no text becomes one, and what it should be.
-_SHARED: dict[str, tuple[_Convert, str]] = {
-    "az-name": (_text, "text; put it in quotes"),
-    "enable-ic": (_boolean, "true to join or false to leave"),
-    "ic-db-host": (_list, "an address, or a list of addresses"),
-    "ic-nb-port": (_number, "a TCP port"),
-    "ic-sb-port": (_number, "a TCP port"),
-    "gw-nodes": (_list, f"{GATEWAY_CHASSIS}, or a list of host names"),
-    "auto-route": (_boolean, "true or false"),
-    "gateway-mode": (_text, "active-backup or active-active"),
-    "gateway-preempt": (_boolean, "true or false"),
-    "gateway-mtu": (_mtu, "auto, off or a number of bytes"),
-    "bfd-min-rx": (_number, "milliseconds"),
-    "bfd-min-tx": (_number, "milliseconds"),
-    "bfd-mult": (_number, "a number of packets"),
-}
-_OWN = {
+# OpenStack has no nodes of a cluster whose addresses could be advertised.
+SHARED_KEYS = {name: key for name, key in BY_NAME.items() if name != "advertise-nodes"}
+OWN_KEYS = {
     "cloud": "the entry of clouds.yaml, text",
     "clouds-yaml": "the path of clouds.yaml, text",
     "routers": "a list of routers, by name or id",
@@ -117,7 +75,6 @@ _OWN = {
 }
 #: Joining needs these of our own keys; parse_config knows which others.
 _REQUIRED = ("cloud", "routers")
-_DEFAULTS = {"enable-ic": "true", "auto-route": "true"}
 
 
 def parse_site(document: object, where: str, lines: Mapping[object, int]) -> OpenStackSite:
@@ -133,9 +90,11 @@ def parse_site(document: object, where: str, lines: Mapping[object, int]) -> Ope
     """
     if not isinstance(document, Mapping):
         raise ConfigError([Problem(where, describe(document), "keys such as az-name: os1")])
+    if document.get("gateway-mtu") is False:
+        document = {**document, "gateway-mtu": "off"}  # a bare `off` is false in YAML 1.1
     fields = Fields(document, f"{where}, data", "")
-    fields.refuse_unknown([*_SHARED, *_OWN], "key")
-    data = _shared_data(fields)
+    fields.refuse_unknown([*SHARED_KEYS, *OWN_KEYS], "key")
+    data = typed_data(fields, SHARED_KEYS, texts=True, expected=_expected)
     site = OpenStackSite(
         InterconnectConfig(True),
         cloud=_take_text(fields, "cloud"),
@@ -145,7 +104,7 @@ def parse_site(document: object, where: str, lines: Mapping[object, int]) -> Ope
     )
     if data.get("enable-ic") != "false":
         for key in _REQUIRED:
-            fields.require(key, _OWN[key])
+            fields.require(key, OWN_KEYS[key])
     problems = fields.problems()
     wrong = {problem.where for problem in problems}
     config = InterconnectConfig(True)
@@ -159,19 +118,10 @@ def parse_site(document: object, where: str, lines: Mapping[object, int]) -> Ope
     return replace(site, config=config)
 
 
-def _shared_data(fields: Fields) -> dict[str, str]:
-    data = dict(_DEFAULTS)
-    for key, (convert, expected) in _SHARED.items():
-        if not fields.has(key):
-            continue
-        value = fields.get(key)
-        text = value if isinstance(value, str) else convert(value)
-        if text is None:
-            fields.add(key, describe(value), expected)
-            data.pop(key, None)
-        else:
-            data[key] = text
-    return data
+def _expected(key: Key) -> str:
+    if key.kind is Kind.LIST:
+        return f"text, or {key.typed}"
+    return f"{key.typed}; put it in quotes" if key.kind is Kind.TEXT else key.typed
 
 
 def _take_text(fields: Fields, key: str) -> str:
@@ -179,7 +129,7 @@ def _take_text(fields: Fields, key: str) -> str:
         return ""
     value = fields.get(key)
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        fields.add(key, describe(value), _OWN[key])
+        fields.add(key, describe(value), OWN_KEYS[key])
         return ""
     return value
 
@@ -191,7 +141,7 @@ def _take_list(fields: Fields, key: str) -> list[object]:
         return [value]
     if not isinstance(value, list):
         if fields.has(key):
-            fields.add(key, describe(value), _OWN[key])
+            fields.add(key, describe(value), OWN_KEYS[key])
         return []
     return value
 
@@ -199,7 +149,7 @@ def _take_list(fields: Fields, key: str) -> list[object]:
 def _take_routers(fields: Fields) -> tuple[RouterChoice, ...]:
     entries = _take_list(fields, "routers")
     if not entries and fields.has("routers") and fields.good("routers"):
-        fields.add("routers", "an empty list", _OWN["routers"])
+        fields.add("routers", "an empty list", OWN_KEYS["routers"])
     routers: dict[str, RouterChoice] = {}
     for number, entry in enumerate(entries, 1):
         try:
@@ -292,7 +242,7 @@ def _take_networks(fields: Fields) -> tuple[Network, ...]:
 
     for entry in _take_list(fields, "deny"):
         if not isinstance(entry, str):
-            report(describe(entry), _OWN["deny"])
+            report(describe(entry), OWN_KEYS["deny"])
             continue
         for text in split(entry, "networks", report):
             network = parse_cidr(text, report)
