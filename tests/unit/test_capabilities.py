@@ -1,9 +1,12 @@
 """Versions of OVN and what they get wrong: every quirk has two sides."""
 
+from pathlib import Path
+
 import pytest
 
 from fake_mesh import Mesh, Site, bind, wish
 from ovnmesh import ovn_keys as keys
+from ovnmesh.controller.ovn_ic import installed_version
 from ovnmesh.model.capabilities import UNKNOWN, Quirk, parse_capabilities, parse_version
 from ovnmesh.model.changes import Db
 from ovnmesh.model.prefixes import parse_prefix
@@ -145,3 +148,15 @@ def test_what_is_the_same_in_every_version(northd: str, ovn_ic: str) -> None:
     assert plan.pause_ovn_ic
     site.settle(wish())
     assert stale not in site.mesh.ic.tables[Db.IC_SB]["Route"]
+
+
+def test_the_version_is_that_of_the_ovn_ic_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OVN_PREFIX", str(tmp_path))
+    assert installed_version() == ""
+    program = tmp_path / "bin" / "ovn-ic"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho ovn-ic 26.03.1\necho Open vSwitch Library 4.0.0\n")
+    program.chmod(0o755)
+    assert installed_version() == NEW_IC

@@ -61,7 +61,7 @@ def installed_version() -> str:
     """What ``ovn-ic --version`` says, such as ``ovn-ic 23.03.1``; "" if it does not answer."""
     try:
         asked = subprocess.run(
-            ["ovn-ic", "--version"],
+            [program("ovn-ic"), "--version"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -198,7 +198,7 @@ def _check_load_balancers(
             Code.LOAD_BALANCER_GATEWAY,
             ports[0].name,
             f"router {router.wish.name} has load balancers, and its gateway ports are on different "
-            "chassis. OVN 23.03 serves load balancers at one of the ports only, which may be the "
+            "chassis. OVN serves load balancers at one of the ports only, which may be the "
             "wrong one. Expected: all gateway ports on one chassis. Name the gateway nodes of the "
             "external network first in gw-nodes, or run: ovnmesh gateway prefer",
             Severity.WARNING,
