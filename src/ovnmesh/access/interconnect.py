@@ -1,44 +1,22 @@
-"""Where the interconnection databases are.
+"""Where the interconnection databases are, where nothing but a site's own record may say so.
 
-The sites file may say so, the environment, the default sockets, or the record of a site that has
-joined. Connects for that record only. Must not decide.
+Connects for that record only. Must not decide.
 """
 
-import os
 from collections.abc import Callable, Iterable
 
-from ovnmesh.access.sites import SiteAddress, run_dir
+from ovnmesh.access.sites import SiteAddress, named_interconnect
 from ovnmesh.errors import OvsdbUnavailable
 from ovnmesh.model.changes import Db
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.reading import observe_northbound
-from ovnmesh.model.remote import NOWHERE, Remote, parse_remote
+from ovnmesh.model.remote import NOWHERE, Remote
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 
 
-def named_interconnect(sites: Iterable[SiteAddress]) -> tuple[Remote, Remote]:
-    """Where the interconnection databases are: as the sites say, else as on their own host.
-
-    Returns:
-        Northbound and southbound; `NOWHERE` if nothing says.
-    """
-    for site in sites:
-        if site.ic_nb and site.ic_sb:
-            return site.ic_nb, site.ic_sb
-    variables = ("OVN_IC_NB_DB", "OVN_IC_SB_DB")
-    nb, sb = (parse_remote(os.environ.get(variable, "")) for variable in variables)
-    if nb and sb:
-        return nb, sb
-    # Default sockets of ovn-ctl(8), which `ovnmesh ic-db` opens too.
-    sockets = [run_dir() / f"ovn_ic_{side}_db.sock" for side in ("nb", "sb")]
-    if all(socket.exists() for socket in sockets):
-        return Remote((f"unix:{sockets[0]}",)), Remote((f"unix:{sockets[1]}",))
-    return NOWHERE, NOWHERE
-
-
 def find_interconnect(sites: Iterable[SiteAddress]) -> tuple[Remote, Remote]:
-    """The same; if nothing says where they are, as the record of any site does."""
+    """Where the interconnection databases are; if nothing names them, as any site's record says."""
     sites = list(sites)
     named = named_interconnect(sites)
     for site in sites if not all(named) else ():

@@ -6,10 +6,9 @@ environment variables of ovn-nbctl(8) and its siblings count. Must not connect.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
 
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.model.remote import NOWHERE, Remote, parse_remote
@@ -67,6 +66,8 @@ def load_sites(given: Path | None) -> dict[str, SiteAddress]:
     path = sites_file(given)
     if path is None:
         return _from_environment()
+    import yaml  # only where there is a file: every command looks for one
+
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
@@ -100,7 +101,27 @@ def complete_site(incomplete: str) -> list[str]:
         return []
 
 
-def run_dir() -> Path:
+def named_interconnect(sites: Iterable[SiteAddress]) -> tuple[Remote, Remote]:
+    """Where the interconnection databases are: as the sites say, else as on their own host.
+
+    Returns:
+        Northbound and southbound; `NOWHERE` if nothing says.
+    """
+    for site in sites:
+        if site.ic_nb and site.ic_sb:
+            return site.ic_nb, site.ic_sb
+    variables = ("OVN_IC_NB_DB", "OVN_IC_SB_DB")
+    nb, sb = (parse_remote(os.environ.get(variable, "")) for variable in variables)
+    if nb and sb:
+        return nb, sb
+    # Default sockets of ovn-ctl(8), which `ovnmesh ic-db` opens too.
+    sockets = [_run_dir() / f"ovn_ic_{side}_db.sock" for side in ("nb", "sb")]
+    if all(socket.exists() for socket in sockets):
+        return Remote((f"unix:{sockets[0]}",)), Remote((f"unix:{sockets[1]}",))
+    return NOWHERE, NOWHERE
+
+
+def _run_dir() -> Path:
     """Where OVN's own tools look for sockets (ovn-ctl(8))."""
     return Path(os.environ.get("OVN_RUNDIR", "/var/run/ovn"))
 
@@ -108,7 +129,7 @@ def run_dir() -> Path:
 def _from_environment() -> dict[str, SiteAddress]:
     # Defaults of ovn-nbctl(8) and its siblings on Debian. A host with none of them has no site:
     # the interconnection databases' own host, say.
-    nb, sb = (run_dir() / f"ovn{side}_db.sock" for side in ("nb", "sb"))
+    nb, sb = (_run_dir() / f"ovn{side}_db.sock" for side in ("nb", "sb"))
     if "OVN_NB_DB" not in os.environ and not nb.exists():
         return {}
     site = SiteAddress(

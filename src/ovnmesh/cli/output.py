@@ -1,6 +1,7 @@
 """How every command speaks: results to standard output, everything else to standard error.
 
-Called by all command groups. Knows rich and JSON; knows nothing of OVN and decides nothing.
+Knows rich and JSON; knows nothing of OVN and decides nothing. rich is imported where something is
+shown with it: it takes as long as all the rest of a command's start.
 """
 
 import json
@@ -9,14 +10,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any, TextIO
-
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ovnmesh.errors import OvnmeshError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Output(StrEnum):
@@ -26,17 +25,19 @@ class Output(StrEnum):
     JSON = "json"
 
 
-def stdout() -> Console:
+def stdout() -> "Console":
     """Console for results; coloured only on a terminal."""
     return _console(sys.stdout)
 
 
-def stderr() -> Console:
+def stderr() -> "Console":
     """Console for progress, hints and errors; coloured only on a terminal."""
     return _console(sys.stderr)
 
 
-def _console(file: TextIO, width: int | None = None) -> Console:
+def _console(file: TextIO, width: int | None = None) -> "Console":
+    from rich.console import Console
+
     # Markup and emoji codes are off: "fd00:100:64::1" has one, and a name may have brackets.
     return Console(
         file=file, highlight=False, markup=False, emoji=False, soft_wrap=width is None, width=width
@@ -50,6 +51,8 @@ def emit_json(value: Any) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows under a title."""
+    from rich.table import Table
+
     made = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in columns:
         made.add_column(column, overflow="fold")
@@ -62,6 +65,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 
 def error(exc: OvnmeshError) -> None:
     """Print an error, one line for each problem."""
+    from rich.text import Text
+
     console = stderr()
     for line in str(exc).splitlines():
         console.print(Text("error: ", "bold red") + Text(line, "default"))
@@ -90,6 +95,8 @@ def progress(title: str) -> Iterator[Callable[[str], None]]:
 
         yield say
         return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title)

@@ -3,13 +3,12 @@
 Reads; the views say what it means. Must not judge.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ovnmesh.access.interconnect import named_interconnect
 from ovnmesh.access.mesh import MeshSession
 from ovnmesh.access.session import Session
-from ovnmesh.access.sites import SiteAddress
+from ovnmesh.access.sites import SiteAddress, named_interconnect
 from ovnmesh.errors import OvnmeshError
 from ovnmesh.model.finding import Code, Finding
 from ovnmesh.model.report import SiteState
@@ -77,6 +76,11 @@ def wait_connected(
 
     wait_until_done(pending, timeout_s, step, LOOK_AGAIN_S)
     return seen
+
+
+def all_connected(seen: Mapping[str, SiteOverview]) -> bool:
+    """Whether every site is connected."""
+    return all(is_connected(site) for site in seen.values())
 
 
 def is_connected(site: SiteOverview) -> bool:

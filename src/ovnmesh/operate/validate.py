@@ -9,6 +9,7 @@ from pathlib import Path
 from ovnmesh.config import CONFIG_NAME
 from ovnmesh.errors import ConfigError, Problem, ProviderError
 from ovnmesh.model.denied import pairs_of
+from ovnmesh.model.desired import Router
 from ovnmesh.providers.base import Wish
 
 
@@ -53,6 +54,12 @@ class Verdict:
         """AZ name of the site, "" if it says none."""
         config = self.wish.config if self.wish is not None else None
         return config.az_name if config is not None else ""
+
+    @property
+    def named_routers(self) -> tuple[Router, ...]:
+        """Routers that the file names; a folder of manifests names none, the controller does."""
+        routers = self.wish.routers if self.wish is not None else ()
+        return tuple(router for router in routers if router.ports_named_after)
 
     @property
     def networks(self) -> tuple[NetworkLine, ...]:

@@ -59,3 +59,25 @@ def foreign_prefixes(ic: Interconnect, az: str) -> tuple[Prefix, ...]:
         az: AZ name of that one.
     """
     return tuple(sorted({route.prefix for route in ic.routes if route.az != az}))
+
+
+def mesh_to_json(mesh: MeshOverview | None) -> dict[str, object]:
+    """The mesh as JSON data; field names are stable."""
+    zones = mesh.zones if mesh is not None else ()
+    ports = mesh.ports if mesh is not None else ()
+    return {
+        "zones": [
+            {"az": z.az, "managed": z.managed, "gateways": list(z.gateways), "routes": z.routes}
+            for z in zones
+        ],
+        "mesh": [
+            {
+                "transit_switch": port.ts,
+                "port": port.port,
+                "az": port.az,
+                "address": port.address,
+                "gateway": port.gateway,
+            }
+            for port in ports
+        ],
+    }

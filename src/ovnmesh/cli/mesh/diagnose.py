@@ -8,8 +8,6 @@ from ovnmesh.access.sites import complete_site, pick_sites
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import OutputForm, SitesFile
 from ovnmesh.cli.output import Output
-from ovnmesh.model.finding import Severity
-from ovnmesh.operate.diagnose import diagnose as find_wrong
 
 
 def diagnose(
@@ -33,6 +31,9 @@ def diagnose(
 
     Examples: ovnmesh diagnose; ovnmesh diagnose os1 -o json
     """
+    from ovnmesh.model.finding import Severity
+    from ovnmesh.operate.diagnose import diagnose as find_wrong
+
     found = {address.name: find_wrong(address) for address in pick_sites(sites or [], sites_file)}
     if form is Output.JSON:
         output.emit_json(

@@ -4,11 +4,8 @@ from typing import Annotated
 
 import typer
 
-from ovnmesh.access.mesh import open_mesh
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import SitesFile, Yes
-from ovnmesh.operate.forget import count_leftovers, find_leftovers
-from ovnmesh.operate.forget import forget as remove
 
 
 def forget(
@@ -25,6 +22,10 @@ def forget(
 
     Example: ovnmesh forget az3
     """
+    from ovnmesh.access.mesh import open_mesh
+    from ovnmesh.operate.forget import count_leftovers, find_leftovers
+    from ovnmesh.operate.forget import forget as remove
+
     with open_mesh(sites_file) as mesh:
         batches = find_leftovers(mesh, az)
         if not batches:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,9 +11,10 @@ from ovnmesh.access.sites import SiteAddress, pick_sites
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import NodeName, OutputForm, SiteName, SitesFile
 from ovnmesh.cli.output import Output
-from ovnmesh.operate import gateway
-from ovnmesh.operate.gateway import SwitchOver
-from ovnmesh.operate.waiting import Step
+
+if TYPE_CHECKING:
+    from ovnmesh.operate.gateway import SwitchOver
+    from ovnmesh.operate.waiting import Step
 
 app = typer.Typer(
     add_completion=False,
@@ -33,6 +34,8 @@ def list_(
 
     The exit status is 1 if a transit switch has no active gateway, in every format.
     """
+    from ovnmesh.operate import gateway
+
     (address,) = pick_sites([site], sites_file)
     lines = gateway.list_gateways(address)
     if form is Output.JSON:
@@ -49,12 +52,16 @@ def drain(site: SiteName, node: NodeName, sites_file: SitesFile = None) -> None:
 
     The node stays last in line: it serves if all others fail. `undrain` makes it a reserve again.
     """
+    from ovnmesh.operate import gateway
+
     _change(site, sites_file, lambda address, step: gateway.drain(address, node, step))
 
 
 @app.command(epilog="Example: ovnmesh gateway undrain az1 az1-gw")
 def undrain(site: SiteName, node: NodeName, sites_file: SitesFile = None) -> None:
     """Make a drained gateway node a reserve again; traffic stays where it is."""
+    from ovnmesh.operate import gateway
+
     _change(site, sites_file, lambda address, step: gateway.undrain(address, node, step))
 
 
@@ -72,6 +79,8 @@ def prefer(
 
     Undo it with `ovnmesh gateway reset`.
     """
+    from ovnmesh.operate import gateway
+
     _change(
         site, sites_file, lambda address, step: gateway.prefer(address, node, switch or (), step)
     )
@@ -80,11 +89,13 @@ def prefer(
 @app.command(epilog="Example: ovnmesh gateway reset az1")
 def reset(site: SiteName, sites_file: SitesFile = None) -> None:
     """Move traffic back to the order of gw-nodes; forget failovers, preferences and drains."""
+    from ovnmesh.operate import gateway
+
     _change(site, sites_file, gateway.reset)
 
 
 def _change(
-    site: str, sites_file: Path | None, move: Callable[[SiteAddress, Step], SwitchOver | None]
+    site: str, sites_file: Path | None, move: "Callable[[SiteAddress, Step], SwitchOver | None]"
 ) -> None:
     (address,) = pick_sites([site], sites_file)
     with output.progress(f"gateway {site}") as step:

@@ -3,7 +3,6 @@
 from ovnmesh.access.sites import pick_sites
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import LeaveAnyway, SiteName, SitesFile
-from ovnmesh.operate.leave import leave as leave_site
 
 
 def leave(
@@ -19,6 +18,8 @@ def leave(
 
     Example: ovnmesh leave az1
     """
+    from ovnmesh.operate.leave import leave as leave_site
+
     (address,) = pick_sites([site], sites_file)
     with output.progress(f"leave {site}") as step:
         left = leave_site(address, force, step)

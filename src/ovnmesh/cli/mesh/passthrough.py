@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from ovnmesh.access.interconnect import read_interconnect_of
 from ovnmesh.access.sites import SiteAddress, pick_sites
 from ovnmesh.cli.arguments import SiteName, SitesFile
 from ovnmesh.cli.handover import hand_over
@@ -27,6 +26,8 @@ Arguments = Annotated[
 
 
 def _ic_remotes(address: SiteAddress) -> tuple[Remote, Remote]:
+    from ovnmesh.access.interconnect import read_interconnect_of
+
     remotes = read_interconnect_of(address)
     if not all(remotes):
         expected = (

@@ -7,8 +7,6 @@ import typer
 from ovnmesh.access.sites import pick_sites
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import SiteName, SitesFile
-from ovnmesh.model.prefixes import Prefix
-from ovnmesh.operate.manual_route import add_route, delete_route, parse_route_prefix
 
 app = typer.Typer(
     add_completion=False,
@@ -31,6 +29,8 @@ def route_add(site: SiteName, prefix: Prefix_, via: Via, sites_file: SitesFile =
     this where auto-route is "false"; with auto-route "true" the manual route replaces the learned
     one.
     """
+    from ovnmesh.operate.manual_route import add_route, parse_route_prefix
+
     found = parse_route_prefix(prefix)
     (address,) = pick_sites([site], sites_file)
     _tell(add_route(address, found, via), "is there already", found, via)
@@ -39,12 +39,14 @@ def route_add(site: SiteName, prefix: Prefix_, via: Via, sites_file: SitesFile =
 @app.command("del", epilog="Example: ovnmesh route del az1 10.17.0.0/24 --via az2")
 def route_del(site: SiteName, prefix: Prefix_, via: Via, sites_file: SitesFile = None) -> None:
     """Remove a manual route, whether `route add` or a hand has added it."""
+    from ovnmesh.operate.manual_route import delete_route, parse_route_prefix
+
     found = parse_route_prefix(prefix)
     (address,) = pick_sites([site], sites_file)
     _tell(delete_route(address, found, via), "does not exist", found, via)
 
 
-def _tell(done: str, otherwise: str, prefix: Prefix, via: str) -> None:
+def _tell(done: str, otherwise: str, prefix: object, via: str) -> None:
     if done:
         output.stderr().print(f"{done}: {prefix} via {via}")
     else:

@@ -4,25 +4,20 @@ Called by `cli.main`. Formats `views.site_overview`; decides nothing.
 """
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ovnmesh.access.sites import complete_site, pick_sites
+from ovnmesh.access.sites import complete_site, named_interconnect, pick_sites
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import OutputForm, SiteName, SitesFile
 from ovnmesh.cli.output import Output
 from ovnmesh.errors import ConfigError, Problem
-from ovnmesh.operate.look import (
-    is_connected,
-    look_at_all,
-    look_at_mesh,
-    look_closely,
-    wait_connected,
-)
-from ovnmesh.views.mesh_overview import MeshOverview
-from ovnmesh.views.mesh_ports import PortLine
-from ovnmesh.views.site_overview import SiteOverview, to_json
+
+if TYPE_CHECKING:
+    from ovnmesh.views.mesh_overview import MeshOverview
+    from ovnmesh.views.mesh_ports import PortLine
+    from ovnmesh.views.site_overview import SiteOverview
 
 
 def status(
@@ -51,30 +46,28 @@ def status(
     Examples: ovnmesh status; ovnmesh status az1 -o json; ovnmesh status --wait --timeout 30
     """
     addresses = pick_sites(sites or [], sites_file)
+    if not addresses and not all(named_interconnect([])):
+        raise _nothing_to_show()
+    from ovnmesh.operate.look import all_connected, look_at_all, look_at_mesh, wait_connected
+    from ovnmesh.views.mesh_overview import mesh_to_json
+    from ovnmesh.views.site_overview import to_json
+
     seen = look_at_all(addresses)
-    if wait and not _all_connected(seen):
+    if wait and not all_connected(seen):
         with output.progress("status") as step:
             seen = wait_connected(addresses, timeout, step)
     mesh = look_at_mesh(addresses)
     if not seen and mesh is None:
-        raise ConfigError(
-            [
-                Problem(
-                    "sites",
-                    "no sites file, no database of a site, no interconnection database",
-                    "--sites-file, or OVN_NB_DB and OVN_SB_DB, or OVN_IC_NB_DB and OVN_IC_SB_DB",
-                )
-            ]
-        )
+        raise _nothing_to_show()
     if form is Output.JSON:
-        output.emit_json({"sites": {n: to_json(s) for n, s in seen.items()}, **mesh_json(mesh)})
+        output.emit_json({"sites": {n: to_json(s) for n, s in seen.items()}, **mesh_to_json(mesh)})
     else:
         _print(seen, mesh)
         if sites or len(seen) == 1:
             _print_paths(seen)
         _print_trouble(seen)
     healthy = all(site.healthy for site in seen.values())
-    raise typer.Exit(0 if healthy and (not wait or _all_connected(seen)) else 1)
+    raise typer.Exit(0 if healthy and (not wait or all_connected(seen)) else 1)
 
 
 def routes(
@@ -89,6 +82,9 @@ def routes(
 
     Example: ovnmesh routes az1
     """
+    from ovnmesh.operate.look import look_closely
+    from ovnmesh.views.site_overview import to_json
+
     (address,) = pick_sites([site], sites_file)
     seen = look_closely(address)
     if form is Output.JSON:
@@ -102,33 +98,13 @@ def routes(
     )
 
 
-def _all_connected(seen: dict[str, SiteOverview]) -> bool:
-    return all(is_connected(site) for site in seen.values())
+def _nothing_to_show() -> ConfigError:
+    found = "no sites file, no database of a site, no interconnection database"
+    expected = "--sites-file, or OVN_NB_DB and OVN_SB_DB, or OVN_IC_NB_DB and OVN_IC_SB_DB"
+    return ConfigError([Problem("sites", found, expected)])
 
 
-def mesh_json(mesh: MeshOverview | None) -> dict[str, object]:
-    """The mesh as JSON data; field names are stable."""
-    zones = mesh.zones if mesh is not None else ()
-    ports = mesh.ports if mesh is not None else ()
-    return {
-        "zones": [
-            {"az": z.az, "managed": z.managed, "gateways": list(z.gateways), "routes": z.routes}
-            for z in zones
-        ],
-        "mesh": [
-            {
-                "transit_switch": port.ts,
-                "port": port.port,
-                "az": port.az,
-                "address": port.address,
-                "gateway": port.gateway,
-            }
-            for port in ports
-        ],
-    }
-
-
-def _print(seen: dict[str, SiteOverview], mesh: MeshOverview | None) -> None:
+def _print(seen: "dict[str, SiteOverview]", mesh: "MeshOverview | None") -> None:
     if seen:
         _print_sites(seen)
     if mesh is not None:
@@ -148,7 +124,7 @@ def _print(seen: dict[str, SiteOverview], mesh: MeshOverview | None) -> None:
         _print_ports(mesh.ports)
 
 
-def _print_sites(seen: dict[str, SiteOverview]) -> None:
+def _print_sites(seen: "dict[str, SiteOverview]") -> None:
     output.table(
         "Sites",
         ("SITE", "AZ", "STATE", "GATEWAYS (* active)", "ADVERTISED", "LEARNED", "REFUSED"),
@@ -167,7 +143,7 @@ def _print_sites(seen: dict[str, SiteOverview]) -> None:
     )
 
 
-def _print_paths(seen: dict[str, SiteOverview]) -> None:
+def _print_paths(seen: "dict[str, SiteOverview]") -> None:
     output.table(
         "Paths",
         ("FROM (* active)", "TO", "AZ", "STATE", "RTT", "LOSS"),
@@ -186,7 +162,7 @@ def _print_paths(seen: dict[str, SiteOverview]) -> None:
     )
 
 
-def _print_trouble(seen: dict[str, SiteOverview]) -> None:
+def _print_trouble(seen: "dict[str, SiteOverview]") -> None:
     refused = [
         (name, route.prefix, route.az, route.why)
         for name, site in seen.items()
@@ -204,7 +180,7 @@ def _print_trouble(seen: dict[str, SiteOverview]) -> None:
         output.table("Findings", ("SITE", "SEVERITY", "CODE", "WHAT"), findings)
 
 
-def _print_ports(ports: Iterable[PortLine]) -> None:
+def _print_ports(ports: "Iterable[PortLine]") -> None:
     output.table(
         "Transit ports",
         ("SWITCH", "PORT", "AZ", "ADDRESS", "GATEWAY"),

@@ -1,16 +1,17 @@
 """`ovnmesh transit-switch`: transit switches listed, added and removed without losing a packet."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ovnmesh.access.mesh import open_mesh
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import OutputForm, SitesFile
 from ovnmesh.cli.output import Output
-from ovnmesh.operate.transit_switch import Occupied, add_switch, list_switches, remove_switch
-from ovnmesh.views.switch_members import SwitchMember
+
+if TYPE_CHECKING:
+    from ovnmesh.operate.transit_switch import Occupied
+    from ovnmesh.views.switch_members import SwitchMember
 
 app = typer.Typer(
     add_completion=False,
@@ -30,6 +31,9 @@ def list_(form: OutputForm = Output.TABLE, sites_file: SitesFile = None) -> None
     A site is connecting (no port yet), warming (its port carries nothing yet), in service, or
     draining.
     """
+    from ovnmesh.access.mesh import open_mesh
+    from ovnmesh.operate.transit_switch import list_switches
+
     with open_mesh(sites_file) as mesh:
         found = list_switches(mesh)
     if form is Output.JSON:
@@ -53,11 +57,13 @@ def list_(form: OutputForm = Output.TABLE, sites_file: SitesFile = None) -> None
     )
 
 
-def _nobody(empty: Occupied) -> SwitchMember:
+def _nobody(empty: "Occupied") -> "SwitchMember":
+    from ovnmesh.views.switch_members import SwitchMember
+
     return SwitchMember("-", "draining" if empty.switch.draining else "unused")
 
 
-def _to_json(each: Occupied) -> dict[str, object]:
+def _to_json(each: "Occupied") -> dict[str, object]:
     return {
         "name": each.switch.name,
         "subnets": list(each.switch.written_subnets),
@@ -84,6 +90,9 @@ def add(
     If it is interrupted, run it again: it goes on waiting. A switch that is being removed is put
     back into service.
     """
+    from ovnmesh.access.mesh import open_mesh
+    from ovnmesh.operate.transit_switch import add_switch
+
     with open_mesh(sites_file) as mesh, output.progress(f"transit-switch add {name}") as step:
         done = add_switch(mesh, name, cidr, timeout, step)
     where = f" ({','.join(done.written_subnets)})" if done else ""
@@ -108,6 +117,9 @@ def remove(
     The command refuses if a site has no other switch in service. If it is interrupted, run it
     again, or put the switch back into service with `transit-switch add`.
     """
+    from ovnmesh.access.mesh import open_mesh
+    from ovnmesh.operate.transit_switch import remove_switch
+
     with open_mesh(sites_file) as mesh, output.progress(f"transit-switch remove {name}") as step:
         removal = remove_switch(mesh, name, force, timeout, step)
     if not removal.existed:

@@ -2,15 +2,16 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import OutputForm
 from ovnmesh.cli.output import Output
-from ovnmesh.model.desired import Router
-from ovnmesh.operate.validate import Verdict, judge
+
+if TYPE_CHECKING:
+    from ovnmesh.operate.validate import Verdict
 
 app = typer.Typer(
     add_completion=False,
@@ -42,6 +43,8 @@ def validate(
 
     The exit status is 2 if anything is wrong, 1 if a cloud cannot be asked.
     """
+    from ovnmesh.operate.validate import judge
+
     verdicts = [judge(path, cloud) for path in files]
     if form is Output.JSON:
         output.emit_json([_to_json(verdict) for verdict in verdicts])
@@ -51,7 +54,7 @@ def validate(
     raise typer.Exit(2 if wrong else 1 if any(verdict.error for verdict in verdicts) else 0)
 
 
-def _print(verdicts: list[Verdict], cloud: bool) -> None:
+def _print(verdicts: "list[Verdict]", cloud: bool) -> None:
     output.table(
         "Sites",
         ("FILE", "AZ", "VERDICT"),
@@ -60,7 +63,7 @@ def _print(verdicts: list[Verdict], cloud: bool) -> None:
     routers = [
         (v.az, router.ports_named_after, router.name, ",".join(router.transit_switches) or "any")
         for v in verdicts
-        for router in _named(v)
+        for router in v.named_routers
     ]
     if routers:
         columns = ("AZ", "ROUTER", "LOGICAL ROUTER", "TRANSIT SWITCHES")
@@ -75,13 +78,7 @@ def _print(verdicts: list[Verdict], cloud: bool) -> None:
                 output.stderr().print(said if said.startswith(folder) else f"{folder}{said}")
 
 
-def _named(verdict: Verdict) -> tuple[Router, ...]:
-    """Routers that the file names; that of a folder of manifests is the controller's to name."""
-    routers = verdict.wish.routers if verdict.wish is not None else ()
-    return tuple(router for router in routers if router.ports_named_after)
-
-
-def _to_json(verdict: Verdict) -> dict[str, Any]:
+def _to_json(verdict: "Verdict") -> dict[str, Any]:
     return {
         "file": str(verdict.path),
         "az": verdict.az,
@@ -97,7 +94,7 @@ def _to_json(verdict: Verdict) -> dict[str, Any]:
                 "logical_router": r.name,
                 "transit_switches": r.transit_switches,
             }
-            for r in _named(verdict)
+            for r in verdict.named_routers
         ],
         "networks": [asdict(line) for line in verdict.networks],
     }
