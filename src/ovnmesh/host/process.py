@@ -233,6 +233,34 @@ def wait_until(
         time.sleep(interval_s)
 
 
+def wait_until_serving(
+    name: str,
+    answers: Callable[[], bool],
+    log: Path,
+    child: "subprocess.Popen[bytes] | None",
+    timeout_s: float,
+) -> None:
+    """Wait until a server that was just started answers.
+
+    Args:
+        name: what is started, for the error's text, e.g. ``site az1: kube-apiserver``.
+        answers: whether it does; asked again and again.
+        log: its log file.
+        child: its process, if it is ours: the wait ends when it does.
+        timeout_s: seconds after which to give up.
+
+    Raises:
+        ProcessError: it does not answer in time, or ended; then the end of its log is told.
+    """
+
+    def serving() -> bool:
+        if child is not None and child.poll() is not None:
+            raise ProcessError(f"{name}: ended while starting; its log ends:\n{log_tail(log)}")
+        return answers()
+
+    wait_until(serving, f"{name}: answers; see {log}", timeout_s, interval_s=0.05)
+
+
 def appctl(target: Path | str, *args: str, timeout_s: float = 5.0) -> str:
     """Send a command to a daemon's control socket (ovs-appctl(8)).
 

@@ -13,12 +13,13 @@ import secrets
 import shutil
 import ssl
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import yaml
 
-from ovnmesh.errors import LabError, ProcessError
-from ovnmesh.host.process import log_tail, run, spawn, wait_until
+from ovnmesh.errors import LabError
+from ovnmesh.host.process import run, spawn, wait_until_serving
 from ovnmesh.lab.network import loopback
 from ovnmesh.lab.values.topology import API_PORT, Site
 
@@ -180,18 +181,9 @@ def wait_ready(site: Site, child: "subprocess.Popen[bytes] | None" = None) -> No
     Raises:
         ProcessError: it does not become ready; the end of its log is in the message.
     """
+    name = f"site {site.name}: kube-apiserver at {site.api_server}"
     log = site.api_directory / "kube-apiserver.log"
-
-    def ready() -> bool:
-        if child is not None and child.poll() is not None:
-            raise ProcessError(
-                f"site {site.name}: kube-apiserver ended while starting; "
-                f"its log ends:\n{log_tail(log)}"
-            )
-        return _is_ready(site)
-
-    what = f"site {site.name}: {site.api_server} is ready; see {log}"
-    wait_until(ready, what, _READY_TIMEOUT_S, interval_s=0.1)
+    wait_until_serving(name, partial(_is_ready, site), log, child, _READY_TIMEOUT_S)
 
 
 def _is_ready(site: Site) -> bool:

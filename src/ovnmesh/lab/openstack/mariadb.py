@@ -7,10 +7,11 @@ what is in the databases. (SQLite would not do: Neutron locks it up, and OVN's e
 import socket
 import subprocess
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from ovnmesh.errors import ProcessError
-from ovnmesh.host.process import log_tail, spawn, wait_until
+from ovnmesh.host.process import spawn, wait_until_serving
 
 _DATABASE_OPTIONS = "default-character-set=utf8mb3\ndefault-collation=utf8mb3_general_ci\n"
 """A folder with this file is a database (MariaDB, db.opt); Neutron wants utf8."""
@@ -67,24 +68,19 @@ def wait_ready(directory: Path, child: "subprocess.Popen[bytes] | None" = None) 
     Raises:
         ProcessError: it does not; the end of its log is in the message.
     """
+    greets = partial(_greets, directory)
+    wait_until_serving(f"MariaDB in {directory}", greets, _log(directory), child, _READY_TIMEOUT_S)
 
-    def ready() -> bool:
-        if child is not None and child.poll() is not None:
-            raise ProcessError(
-                f"MariaDB in {directory} ended while starting; its log ends:\n"
-                f"{log_tail(_log(directory))}"
-            )
-        try:
-            with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(1)
-                client.connect(str(_socket(directory)))
-                # It greets who connects (MariaDB, initial handshake packet).
-                return bool(client.recv(1))
-        except OSError:
-            return False
 
-    what = f"MariaDB in {directory} accepts connections; see {_log(directory)}"
-    wait_until(ready, what, _READY_TIMEOUT_S)
+def _greets(directory: Path) -> bool:
+    """Whether it says something to who connects (MariaDB, initial handshake packet)."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            client.connect(str(_socket(directory)))
+            return bool(client.recv(1))
+    except OSError:
+        return False
 
 
 def stop(child: "subprocess.Popen[bytes]") -> None:

@@ -9,10 +9,10 @@ import http.client
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ovnmesh.errors import ProcessError
-from ovnmesh.host.process import log_tail, spawn, wait_until
+from ovnmesh.host.process import spawn, wait_until_serving
 
 Sections = Mapping[str, Mapping[str, str]]
 
@@ -84,17 +84,8 @@ def wait_ready(api: Api, child: "subprocess.Popen[bytes] | None" = None) -> None
     Raises:
         ProcessError: it does not become ready; the end of its log is in the message.
     """
-
-    def ready() -> bool:
-        if child is not None and child.poll() is not None:
-            raise ProcessError(
-                f"{api.name} in {api.directory} ended while starting; its log ends:\n"
-                f"{log_tail(api.log)}"
-            )
-        return _answers(api)
-
-    what = f"{api.name} at {api.listen} answers; see {api.log}"
-    wait_until(ready, what, _READY_TIMEOUT_S, interval_s=0.1)
+    name = f"{api.name} at {api.listen}"
+    wait_until_serving(name, partial(_answers, api), api.log, child, _READY_TIMEOUT_S)
 
 
 def _answers(api: Api) -> bool:
