@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from meshlab import MeshLab, eventually
-from ovnmesh.icdb.database.files import IC_NB, IC_SB, Database
+from ovnmesh.icdb.database.files import IC_NB, IC_SB, IcDatabase
 from ovnmesh.lab import daemons
 from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.runner import LabRunner
@@ -65,7 +65,7 @@ def wait_whole(lab: MeshLab) -> None:
     eventually(stable)
 
 
-def leader(lab: MeshLab, database: Database) -> str:
+def leader(lab: MeshLab, database: IcDatabase) -> str:
     found = daemons.find_ic_leader(lab.runner.lab, database)
     return found.name if found is not None else ""
 

@@ -12,7 +12,7 @@ from icdb_files import make_file, older_schema
 
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.database.files import DATABASES, IC_NB, IC_SB, prepare_files, scan_log
-from ovnmesh.icdb.database.ovsdb_server import Child
+from ovnmesh.icdb.database.ovsdb_server import OvsdbServer
 from ovnmesh.icdb.settings import Folders
 
 NB = "OVN_IC_Northbound"
@@ -107,16 +107,16 @@ def test_data_directory_that_is_a_file(tmp_path):
 
 def test_server_that_finds_its_file_locked_after_all(data, tmp_path):
     """The check before the start can be too early; then the server's own words are reported."""
-    children = []
+    servers = []
     try:
         for name in ("one", "two"):
             folders = Folders(data, tmp_path / name, None)
             folders.run.mkdir()
-            children.append(Child(IC_NB, folders, lambda: None))
+            servers.append(OvsdbServer(IC_NB, folders, lambda: None))
             if name == "one":
-                children[0].wait_until_serving(lambda: False)
+                servers[0].wait_until_serving(lambda: False)
         with pytest.raises(IcDbError, match="cannot lock file because it is already locked"):
-            children[1].wait_until_serving(lambda: False)
+            servers[1].wait_until_serving(lambda: False)
     finally:
-        for child in children:
-            child.stop()
+        for server in servers:
+            server.stop()

@@ -6,7 +6,7 @@ import pytest
 
 from ovnmesh.errors import ConfigError, IcDbError
 from ovnmesh.icdb.serve.switches import plan_switches
-from ovnmesh.icdb.settings import Folders, TransitSwitch, parse_settings
+from ovnmesh.icdb.settings import Folders, WantedSwitch, parse_settings
 
 NODES = {"NODE_IPS": "10.0.0.1, 10.0.0.2,10.0.0.3"}
 FOLDERS = Folders(Path("/data"), Path("/run"), None)
@@ -136,7 +136,7 @@ def test_order_within_a_stored_subnet_does_not_matter():
 
 def test_stored_nonsense_is_kept_with_a_warning():
     (switch,) = settings_of().switches
-    assert isinstance(switch, TransitSwitch)
+    assert isinstance(switch, WantedSwitch)
     plan = plan_switches([switch], {"ts": "nonsense", "other": "10.0.0.0/99"})
     assert plan.operations == ()
     assert "keeps its subnet nonsense" in plan.warnings[0]

@@ -11,13 +11,10 @@ FILES = sorted(SRC.rglob("*.py"))
 #: Classes of one name. Private ones are their module's own business.
 CLASSES = {
     "Api": "the API of a cloud, in the room of that cloud, and the lab's servers of such",
-    "Database": "ovsdb's is a connection, icdb's a file on a server; neither knows the other",
     "Links": "network links of a lab; connections to databases",
-    "Member": "a member of a RAFT cluster, asked by its server and by its clients",
     "Node": "a node of a cluster; the lab makes what the providers read",
     "Publisher": "the protocol, and its one implementation",
     "Subnet": "a subnet of a cluster; the lab makes what the providers read",
-    "TransitSwitch": "as its row is, and as ic-db is asked to make it",
 }
 
 FLOORS = "one thing on several floors: the command, what it does, what is planned, what is shown"

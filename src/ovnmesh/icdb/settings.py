@@ -74,7 +74,7 @@ class Folders:
 
 
 @dataclass(frozen=True, slots=True)
-class TransitSwitch:
+class WantedSwitch:
     """A transit switch to ensure.
 
     Attributes:
@@ -127,7 +127,7 @@ class Settings:
     address: Address
     nb_port: int
     sb_port: int
-    switches: tuple[TransitSwitch, ...]
+    switches: tuple[WantedSwitch, ...]
     cluster: Cluster | None = None
 
 
@@ -176,7 +176,7 @@ def parse_settings(
     return Settings(folders, address, nb_port, sb_port, switches, cluster)
 
 
-def parse_switch(name: str, cidr: str) -> TransitSwitch:
+def parse_switch(name: str, cidr: str) -> WantedSwitch:
     """Parse one switch that a command names.
 
     Args:
@@ -280,14 +280,14 @@ def _take_number(options: _Options, name: str, default: int, most: int) -> int:
     return 0
 
 
-def _take_switches(options: _Options) -> tuple[TransitSwitch, ...]:
+def _take_switches(options: _Options) -> tuple[WantedSwitch, ...]:
     name = options.get("ts-name")
     name = _TS_NAME if name is None else check_name(name, _NAME_LENGTH, options.reporter("ts-name"))
     count = _take_number(options, "ts-count", 1, MAX_SWITCHES)
     cidrs = _take_cidrs(options)
     try:
         return tuple(
-            TransitSwitch(f"{name}{i or ''}", tuple(next_network(cidr, i) for cidr in cidrs))
+            WantedSwitch(f"{name}{i or ''}", tuple(next_network(cidr, i) for cidr in cidrs))
             for i in range(count)
         )
     except ValueError:

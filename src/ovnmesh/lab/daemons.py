@@ -12,8 +12,8 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
-from ovnmesh.errors import IcDbError, LabError, ProcessError
-from ovnmesh.host.process import appctl, command_line, log_tail, run, spawn, wait_until
+from ovnmesh.errors import IcDbError, LabError
+from ovnmesh.host.process import appctl, command_line, run, spawn, wait_until_serving
 from ovnmesh.host.programs import program, schema_file
 from ovnmesh.icdb.database import files as icdb_files
 from ovnmesh.icdb.database import raft_status as icdb_status
@@ -290,15 +290,7 @@ def wait_ic_db(node: IcNode, child: "subprocess.Popen[bytes]") -> None:
         ProcessError: it does not; the end of its log is in the message.
     """
     log = node.directory / "ic-db.log"
-
-    def serves() -> bool:
-        if child.poll() is not None:
-            raise ProcessError(
-                f"{node.name}: ic-db ended while starting; its log ends:\n{log_tail(log)}"
-            )
-        return _ready_file(node).exists()
-
-    wait_until(serves, f"{node.name}: ic-db serves; see {log}", timeout_s=30)
+    wait_until_serving(f"{node.name}: ic-db", _ready_file(node).exists, log, child, timeout_s=30)
 
 
 def _ready_file(node: IcNode) -> Path:
@@ -306,7 +298,7 @@ def _ready_file(node: IcNode) -> Path:
     return node.run_directory / "ic-db.ready"
 
 
-def find_ic_leader(lab: Lab, database: icdb_files.Database) -> IcNode | None:
+def find_ic_leader(lab: Lab, database: icdb_files.IcDatabase) -> IcNode | None:
     """The node whose server leads an interconnection database; None if none says so."""
     for node in lab.ic_nodes:
         with suppress(IcDbError):

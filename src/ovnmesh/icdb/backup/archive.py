@@ -18,7 +18,7 @@ from typing import Any
 
 from ovnmesh import __version__
 from ovnmesh.errors import IcDbError
-from ovnmesh.icdb.database.files import DATABASES, Database, backup_database, run_tool
+from ovnmesh.icdb.database.files import DATABASES, IcDatabase, backup_database, run_tool
 from ovnmesh.icdb.database.rpc import Where, ask
 
 MANIFEST = "manifest.json"
@@ -40,7 +40,7 @@ class Backup:
     manifest: dict[str, Any]
 
 
-def private_socket(run_dir: Path, db: Database) -> Path:
+def private_socket(run_dir: Path, db: IcDatabase) -> Path:
     """The socket of a database's server that is there as long as it runs."""
     return run_dir / f"{db.base}.sock"
 
@@ -111,7 +111,7 @@ def open_backup(path: Path) -> Iterator[Backup]:
         yield Backup(folder, manifest)
 
 
-def read_tables(file: Path, db: Database, tables: tuple[str, ...]) -> dict[str, Any]:
+def read_tables(file: Path, db: IcDatabase, tables: tuple[str, ...]) -> dict[str, Any]:
     """Read tables of a database file.
 
     Returns:
@@ -147,7 +147,7 @@ def _write(run_dir: Path, folder: Path, now: datetime) -> dict[str, Any]:
     return manifest
 
 
-def read_server(where: Where, db: Database) -> dict[str, Any]:
+def read_server(where: Where, db: IcDatabase) -> dict[str, Any]:
     """What a server says of the database it serves (ovsdb-server(5), ``_Server``).
 
     Returns:

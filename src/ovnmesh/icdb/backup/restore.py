@@ -15,7 +15,7 @@ from typing import Any
 from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.backup.archive import Backup, private_socket, read_server, read_tables
-from ovnmesh.icdb.database.files import DATABASES, IC_NB, Database, version_key
+from ovnmesh.icdb.database.files import DATABASES, IC_NB, IcDatabase, version_key
 from ovnmesh.icdb.database.rpc import ask
 
 Row = Mapping[str, Any]
@@ -59,7 +59,7 @@ class RestorePlan:
 class Prepared:
     """A database, its rows as they were read, and what a restore does to them."""
 
-    db: Database
+    db: IcDatabase
     live: Rows
     plan: RestorePlan
 
@@ -112,7 +112,7 @@ def apply_restore(run_dir: Path, prepared: Prepared) -> None:
         _transact(run_dir, prepared.db, operations)
 
 
-def plan_restore(db: Database, live: Rows, backup: Rows, force: bool) -> RestorePlan:
+def plan_restore(db: IcDatabase, live: Rows, backup: Rows, force: bool) -> RestorePlan:
     """Compare a running database with a backup.
 
     Args:
@@ -190,7 +190,7 @@ def _merge(table: str, row: Row, column: str, missing: Mapping[str, str]) -> Ope
 # --- IC-SB ---------------------------------------------------------------------------------------
 
 
-def _plan_south(db: Database, live: Rows, backup: Rows) -> RestorePlan:
+def _plan_south(db: IcDatabase, live: Rows, backup: Rows) -> RestorePlan:
     now, then = _tunnel_keys(live), _tunnel_keys(backup)
     zones = sorted(row["name"] for row in live["Availability_Zone"])
     if not zones and not now:
@@ -227,7 +227,7 @@ def _tunnel_keys(rows: Rows) -> dict[str, int]:
 # --- both ----------------------------------------------------------------------------------------
 
 
-def _replace(db: Database, live: Rows, backup: Rows) -> RestorePlan:
+def _replace(db: IcDatabase, live: Rows, backup: Rows) -> RestorePlan:
     """All rows of the backup, with their own UUIDs, in the place of those there are."""
     operations: list[Operation] = []
     changes: list[str] = []
@@ -271,7 +271,7 @@ def _content(row: Row) -> dict[str, Any]:
     return {name: value for name, value in row.items() if not name.startswith("_")}
 
 
-def _guard(db: Database, live: Rows) -> list[Operation]:
+def _guard(db: IcDatabase, live: Rows) -> list[Operation]:
     """Operations that let a transaction fail if the rows compared have changed meanwhile."""
     tables = ("Transit_Switch",) if db is IC_NB else ("Availability_Zone", "Datapath_Binding")
     return [
@@ -288,7 +288,7 @@ def _guard(db: Database, live: Rows) -> list[Operation]:
     ]
 
 
-def _transact(run_dir: Path, db: Database, operations: Sequence[Operation]) -> list[Any]:
+def _transact(run_dir: Path, db: IcDatabase, operations: Sequence[Operation]) -> list[Any]:
     results = ask(
         private_socket(run_dir, db), "transact", [db.schema, *operations], _TRANSACT_TIMEOUT_S
     )

@@ -18,18 +18,24 @@ from pathlib import Path
 
 from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
-from ovnmesh.icdb.cluster.discovery import Invitation, Lack, Waiter, Waiting, look
+from ovnmesh.icdb.cluster.discovery import (
+    Invitation,
+    Lack,
+    WaitingNode,
+    WaitingServer,
+    ask_waiting_node,
+)
 from ovnmesh.icdb.database.files import (
     DATABASES,
     IC_NB,
-    Database,
+    IcDatabase,
     copy_file,
     drop_torn_end,
     prepare_files,
     run_tool,
 )
 from ovnmesh.icdb.database.listeners import parse_raft_address
-from ovnmesh.icdb.database.waiting_log import Said
+from ovnmesh.icdb.database.waiting_log import WaitingLog
 from ovnmesh.icdb.settings import Cluster, Settings
 from ovnmesh.model.remote import tcp_method
 
@@ -49,11 +55,11 @@ class _Why:
     why: str
 
 
-_Missing = Mapping[Database, _Why]
-_Others = Mapping[Address, Mapping[Database, Waiting | str]]
+_Missing = Mapping[IcDatabase, _Why]
+_Others = Mapping[Address, Mapping[IcDatabase, WaitingNode | str]]
 
 
-def raft_port(cluster: Cluster, db: Database) -> int:
+def raft_port(cluster: Cluster, db: IcDatabase) -> int:
     """The RAFT port of a database."""
     return cluster.nb_raft_port if db is IC_NB else cluster.sb_raft_port
 
@@ -61,7 +67,7 @@ def raft_port(cluster: Cluster, db: Database) -> int:
 def settle_files(
     settings: Settings,
     cluster: Cluster,
-    start: Callable[[Database], None],
+    start: Callable[[IcDatabase], None],
     cancelled: Callable[[], bool],
 ) -> None:
     """Wait until this node has a clustered file of both databases.
@@ -79,39 +85,39 @@ def settle_files(
     for db in DATABASES:
         if db not in missing:
             start(db)
-    waiters: dict[Database, Waiter] = {}
-    said, look_out = Said(), _LookOut(settings, cluster)
+    waiting_servers: dict[IcDatabase, WaitingServer] = {}
+    waiting_log, other_nodes = WaitingLog(), _OtherNodes(settings, cluster)
     try:
         for db, lack in missing.items():
             log.info("%s: %s", db.file(settings.folders.data), lack.why)
-            waiting = Waiting(db.schema, lack.kind, str(cluster.leader))
-            waiters[db] = Waiter(settings.address, raft_port(cluster, db), waiting)
+            waiting = WaitingNode(db.schema, lack.kind, str(cluster.leader))
+            waiting_servers[db] = WaitingServer(settings.address, raft_port(cluster, db), waiting)
         while missing and not cancelled():
-            for db, waiter in list(waiters.items()):
-                if waiter.invitation is not None:
-                    waiters.pop(db).close()
-                    _join(settings, cluster, (db, missing.pop(db)), waiter.invitation)
+            for db, waiting_server in list(waiting_servers.items()):
+                if waiting_server.invitation is not None:
+                    waiting_servers.pop(db).close()
+                    _join(settings, cluster, (db, missing.pop(db)), waiting_server.invitation)
                     start(db)
-            others = look_out.take() if missing else None
+            others = other_nodes.answers() if missing else None
             if others is not None and _may_found(settings, cluster, missing, others):
-                while waiters:
-                    waiters.popitem()[1].close()
+                while waiting_servers:
+                    waiting_servers.popitem()[1].close()
                 _found(settings, cluster, missing)
                 for db in missing:
                     start(db)
                 return
             if others is not None:
-                said.say(_describe_wait(settings, cluster, missing, others))
+                waiting_log.write(_describe_wait(settings, cluster, missing, others))
             time.sleep(_POLL_S)
     finally:
-        for waiter in waiters.values():
-            waiter.close()
+        for waiting_server in waiting_servers.values():
+            waiting_server.close()
 
 
 # --- what there is -------------------------------------------------------------------------------
 
 
-def _find_missing(settings: Settings, cluster: Cluster) -> dict[Database, _Why]:
+def _find_missing(settings: Settings, cluster: Cluster) -> dict[IcDatabase, _Why]:
     data = settings.folders.data
     try:
         data.mkdir(parents=True, exist_ok=True)
@@ -157,7 +163,7 @@ def _finish_founding(data: Path) -> None:
         new.unlink(missing_ok=True)
 
 
-def _inspect(settings: Settings, cluster: Cluster, db: Database) -> _Why | None:
+def _inspect(settings: Settings, cluster: Cluster, db: IcDatabase) -> _Why | None:
     """Why a database's file cannot be served in the cluster; None if it can."""
     file = db.file(settings.folders.data)
     if not file.exists():
@@ -204,7 +210,7 @@ def _check_log(file: Path) -> None:
             raise
 
 
-def local_address(settings: Settings, cluster: Cluster, db: Database) -> str:
+def local_address(settings: Settings, cluster: Cluster, db: IcDatabase) -> str:
     """This node's RAFT address of a database."""
     return tcp_method(settings.address, raft_port(cluster, db))
 
@@ -212,25 +218,27 @@ def local_address(settings: Settings, cluster: Cluster, db: Database) -> str:
 # --- founding ------------------------------------------------------------------------------------
 
 
-class _LookOut:
+class _OtherNodes:
     """Looks at the other nodes, again and again, while an invitation may come."""
 
     def __init__(self, settings: Settings, cluster: Cluster) -> None:
         nodes = [node for node in cluster.nodes if node != settings.address]
         self._places = [(node, raft_port(cluster, db), db) for node in nodes for db in DATABASES]
         self._pool = ThreadPoolExecutor(len(self._places))
-        self._looks: list[Future[Waiting | str]] = []
+        self._questions: list[Future[WaitingNode | str]] = []
 
-    def take(self) -> _Others | None:
+    def answers(self) -> _Others | None:
         """What was seen, once everybody has answered or not; None in between."""
-        seen: dict[Address, dict[Database, Waiting | str]] | None = None
-        if self._looks and all(each.done() for each in self._looks):
+        seen: dict[Address, dict[IcDatabase, WaitingNode | str]] | None = None
+        if self._questions and all(each.done() for each in self._questions):
             seen = {node: {} for node, _, _ in self._places}
-            for (node, _, db), each in zip(self._places, self._looks, strict=True):
+            for (node, _, db), each in zip(self._places, self._questions, strict=True):
                 seen[node][db] = each.result()
-            self._looks = []
-        if not self._looks:
-            self._looks = [self._pool.submit(look, node, port) for node, port, _ in self._places]
+            self._questions = []
+        if not self._questions:
+            self._questions = [
+                self._pool.submit(ask_waiting_node, node, port) for node, port, _ in self._places
+            ]
         return seen
 
 
@@ -240,7 +248,7 @@ def _may_found(settings: Settings, cluster: Cluster, missing: _Missing, others: 
     if any(why.kind is Lack.DAMAGED for why in missing.values()):
         return False
     return all(
-        answer == Waiting(db.schema, Lack.EMPTY, str(cluster.leader))
+        answer == WaitingNode(db.schema, Lack.EMPTY, str(cluster.leader))
         for answers in others.values()
         for db, answer in answers.items()
     )
@@ -265,7 +273,7 @@ def _found(settings: Settings, cluster: Cluster, missing: _Missing) -> None:
 
 
 def _join(
-    settings: Settings, cluster: Cluster, missing: tuple[Database, _Why], invited: Invitation
+    settings: Settings, cluster: Cluster, missing: tuple[IcDatabase, _Why], invited: Invitation
 ) -> None:
     db, why = missing
     file = db.file(settings.folders.data)
@@ -312,7 +320,7 @@ def _describe_wait(settings: Settings, cluster: Cluster, missing: _Missing, othe
     )
 
 
-def _describe_node(answers: Mapping[Database, Waiting | str], cluster: Cluster) -> str:
+def _describe_node(answers: Mapping[IcDatabase, WaitingNode | str], cluster: Cluster) -> str:
     said = []
     for answer in answers.values():
         if isinstance(answer, str):

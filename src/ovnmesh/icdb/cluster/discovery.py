@@ -1,7 +1,7 @@
 """How a node without a usable database and the others find each other, on the RAFT ports.
 
-Called by `founding` (the node that waits) and `upkeep` (the leader that invites). As long as a node
-has no database file, nobody listens on its RAFT port; so it answers there itself. To whoever
+Called by `bootstrap` (the node that waits) and `upkeep` (the leader that invites). As long as a
+node has no database file, nobody listens on its RAFT port; so it answers there itself. To whoever
 connects it says one line of JSON-RPC, why it waits and for whom; the leader of a cluster answers
 with an invitation. A RAFT server says nothing to whoever connects, so that the two cannot be taken
 for each other. Must not decide who founds or joins.
@@ -36,7 +36,7 @@ class Lack(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingNode:
     """What a waiting node says.
 
     Attributes:
@@ -63,7 +63,7 @@ class Invitation:
     remotes: tuple[str, ...]
 
 
-class Waiter:
+class WaitingServer:
     """Answers on a RAFT port, until closed or invited.
 
     Args:
@@ -75,15 +75,17 @@ class Waiter:
         IcDbError: the port cannot be had.
     """
 
-    def __init__(self, address: Address, port: int, waiting: Waiting) -> None:
+    def __init__(self, address: Address, port: int, waiting: WaitingNode) -> None:
         self.waiting = waiting
         self.invitation: Invitation | None = None
         try:
-            self._server = _Server(self, (str(address), port))
+            self._server = _TcpServer(self, (str(address), port))
         except OSError as error:
             where = endpoint(address, port)
             raise IcDbError(f"{where}: {error.strerror}; expected a free port") from error
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name=f"{waiting.schema} waits"
+        )
         self._thread.start()
 
     def close(self) -> None:
@@ -94,33 +96,33 @@ class Waiter:
 
     def answer(self, connection: socket.socket) -> None:
         """Say what there is to say, and hear whether it is answered with an invitation."""
-        said = self.waiting
+        node = self.waiting
         try:
             connection.settimeout(_TIMEOUT_S)
-            _send(connection, _WAITING, [said.schema, said.lack, said.leader])
+            _send(connection, _WAITING, [node.schema, node.lack, node.leader])
             schema, cluster, *remotes = _receive(connection, _INVITATION)
         except (OSError, ValueError):
             return  # somebody who only looked, or a RAFT server in search of its peer
-        if schema == said.schema and remotes:
+        if schema == node.schema and remotes:
             self.invitation = Invitation(cluster, tuple(remotes))
 
 
-class _Server(socketserver.ThreadingTCPServer):
+class _TcpServer(socketserver.ThreadingTCPServer):
     # Several look at once, and a RAFT server that connects by mistake stays a while.
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, waiter: Waiter, where: tuple[str, int]) -> None:
+    def __init__(self, waiting_server: WaitingServer, where: tuple[str, int]) -> None:
         self.address_family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
-        self._waiter = waiter
+        self._waiting_server = waiting_server
         super().__init__(where, socketserver.BaseRequestHandler)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        self._waiter.answer(request)
+        self._waiting_server.answer(request)
 
 
-def look(address: Address, port: int) -> Waiting | str:
+def ask_waiting_node(address: Address, port: int) -> WaitingNode | str:
     """Ask who is on a node's RAFT port.
 
     Returns:
@@ -135,7 +137,7 @@ def look(address: Address, port: int) -> Waiting | str:
         return _describe(error)
 
 
-def invite(address: Address, port: int, schema: str, invitation: Invitation) -> bool:
+def send_invitation(address: Address, port: int, schema: str, invitation: Invitation) -> bool:
     """Invite the node that waits on a RAFT port.
 
     Returns:
@@ -166,9 +168,9 @@ def _connect(address: Address, port: int) -> socket.socket:
     return socket.create_connection((str(address), port), _TIMEOUT_S)
 
 
-def _receive_waiting(connection: socket.socket) -> Waiting:
+def _receive_waiting(connection: socket.socket) -> WaitingNode:
     schema, lack, leader = _receive(connection, _WAITING)
-    return Waiting(schema, lack, leader)
+    return WaitingNode(schema, lack, leader)
 
 
 def _send(connection: socket.socket, method: str, params: Sequence[str]) -> None:

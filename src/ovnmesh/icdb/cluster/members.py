@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ovnmesh.errors import ConfigError, IcDbError, Problem
-from ovnmesh.icdb.database.files import DATABASES, Database
+from ovnmesh.icdb.database.files import DATABASES, IcDatabase
 from ovnmesh.icdb.database.listeners import parse_raft_address
 from ovnmesh.icdb.database.raft_status import (
-    Member,
     NoCluster,
-    Status,
+    RaftMember,
+    RaftStatus,
     call,
     control_socket,
     read_status,
@@ -25,7 +25,7 @@ _COMMIT_S = 15.0
 _POLL_S = 0.1
 
 
-def read_members(run_dir: Path) -> dict[Database, Status]:
+def read_members(run_dir: Path) -> dict[IcDatabase, RaftStatus]:
     """Ask both servers of this node.
 
     Raises:
@@ -34,7 +34,9 @@ def read_members(run_dir: Path) -> dict[Database, Status]:
     return {db: read_status(run_dir, db) for db in DATABASES}
 
 
-def find_members(statuses: Mapping[Database, Status], name: str) -> dict[Database, Member]:
+def find_members(
+    statuses: Mapping[IcDatabase, RaftStatus], name: str
+) -> dict[IcDatabase, RaftMember]:
     """Find the servers that are meant.
 
     Args:
@@ -44,7 +46,7 @@ def find_members(statuses: Mapping[Database, Status], name: str) -> dict[Databas
     Raises:
         ConfigError: there is none, or several of one database.
     """
-    found: dict[Database, Member] = {}
+    found: dict[IcDatabase, RaftMember] = {}
     for db, status in statuses.items():
         meant = [member for member in status.members if _is_meant(member, name)]
         if len(meant) > 1:
@@ -58,7 +60,7 @@ def find_members(statuses: Mapping[Database, Status], name: str) -> dict[Databas
     return found
 
 
-def check_removal(db: Database, status: Status, member: Member, force: bool) -> None:
+def check_removal(db: IcDatabase, status: RaftStatus, member: RaftMember, force: bool) -> None:
     """Refuse a removal that would do harm.
 
     Raises:
@@ -86,7 +88,9 @@ def check_removal(db: Database, status: Status, member: Member, force: bool) -> 
         )
 
 
-def remove_member(run_dir: Path, db: Database, member: Member, step: Callable[[str], None]) -> None:
+def remove_member(
+    run_dir: Path, db: IcDatabase, member: RaftMember, step: Callable[[str], None]
+) -> None:
     """Remove a server and wait until the cluster has agreed.
 
     Raises:
@@ -110,7 +114,7 @@ def remove_member(run_dir: Path, db: Database, member: Member, step: Callable[[s
     )
 
 
-def _is_meant(member: Member, name: str) -> bool:
+def _is_meant(member: RaftMember, name: str) -> bool:
     if len(name) >= 4 and (member.server.startswith(name) or name.startswith(member.server)):
         return True
     if name in (member.address, member.address.partition(":")[2]):

@@ -14,19 +14,30 @@ from datetime import UTC, datetime
 from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.backup.archive import read_server
-from ovnmesh.icdb.cluster.discovery import Invitation, Waiting, invite, look
-from ovnmesh.icdb.cluster.founding import raft_port
+from ovnmesh.icdb.cluster.bootstrap import raft_port
+from ovnmesh.icdb.cluster.discovery import (
+    Invitation,
+    WaitingNode,
+    ask_waiting_node,
+    send_invitation,
+)
 from ovnmesh.icdb.database.files import (
     IC_NB,
     IC_SB,
-    Database,
+    IcDatabase,
     backup_database,
     run_tool,
     version_key,
 )
 from ovnmesh.icdb.database.listeners import parse_raft_address
-from ovnmesh.icdb.database.ovsdb_server import Child
-from ovnmesh.icdb.database.raft_status import NoCluster, Status, call, control_socket, read_status
+from ovnmesh.icdb.database.ovsdb_server import OvsdbServer
+from ovnmesh.icdb.database.raft_status import (
+    NoCluster,
+    RaftStatus,
+    call,
+    control_socket,
+    read_status,
+)
 from ovnmesh.icdb.settings import Cluster, Settings
 from ovnmesh.model.remote import tcp_method
 
@@ -35,13 +46,13 @@ log = logging.getLogger(__name__)
 _PERIOD_S = 1.0
 
 
-class Keeper:
+class Upkeep:
     """Keeps the cluster whole.
 
     Args:
         settings: what is served and where.
         cluster: the cluster of the settings.
-        children: the servers that run; more come while files are waited for.
+        servers: the servers that run; more come while files are waited for.
         on_removed: told why a server cannot go on, once.
     """
 
@@ -49,20 +60,20 @@ class Keeper:
         self,
         settings: Settings,
         cluster: Cluster,
-        children: Mapping[Database, Child],
+        servers: Mapping[IcDatabase, OvsdbServer],
         on_removed: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._cluster = cluster
-        self._children = children
+        self._servers = servers
         self._on_removed = on_removed
         self._on_change: Callable[[bool], None] | None = None
         self._well = True
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
         # Databases whose schema was looked at since this member leads.
-        self._current: set[Database] = set()
+        self._current: set[IcDatabase] = set()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=self._run, name="upkeep of the cluster", daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -80,70 +91,70 @@ class Keeper:
     def _run(self) -> None:
         while not self._stop.wait(_PERIOD_S):
             well = True
-            for child in list(self._children.values()):
+            for server in list(self._servers.values()):
                 try:
-                    well &= self._keep(child)
+                    well &= self._look_after(server)
                 except IcDbError as error:
                     well = False
                     if self._stop.is_set():
                         return
-                    self._warn_once(f"{child.db.schema}: {error}")
+                    self._warn_once(f"{server.db.schema}: {error}")
             if self._on_change and well != self._well and not self._stop.is_set():
                 self._well = well
                 self._on_change(well)
 
-    def _keep(self, child: Child) -> bool:
+    def _look_after(self, server: OvsdbServer) -> bool:
         """Do what is to be done for one database; says whether it has a leader."""
         try:
-            status = read_status(self._settings.folders.run, child.db)
+            status = read_status(self._settings.folders.run, server.db)
         except NoCluster:
             status = None
         if status is None or status.state == "left cluster":
-            file = child.db.file(self._settings.folders.data)
+            file = server.db.file(self._settings.folders.data)
             self._on_removed(
-                f"{child.db.schema}: this server was removed from its cluster (member remove); "
+                f"{server.db.schema}: this server was removed from its cluster (member remove); "
                 f"to let this node join anew, move {file} away"
             )
             self._stop.set()
             return False
         if status.state.startswith("disconnected"):
-            self._explain(child, status)
+            self._explain(server, status)
         if status.role != "leader":
-            self._current.discard(child.db)
+            self._current.discard(server.db)
         else:
-            port = raft_port(self._cluster, child.db)
+            port = raft_port(self._cluster, server.db)
             for node in self._cluster.nodes:
                 if node != self._settings.address:
-                    self._welcome(child, status, node, port)
+                    self._welcome(server, status, node, port)
             everybody = all(member.connected for member in status.members)
-            if child.db not in self._current and everybody:
+            if server.db not in self._current and everybody:
                 # Once, well or not: each attempt leaves a copy.
-                self._current.add(child.db)
-                self._upgrade(child)
+                self._current.add(server.db)
+                self._upgrade(server)
         return status.serves
 
-    def _explain(self, child: Child, status: Status) -> None:
+    def _explain(self, server: OvsdbServer, status: RaftStatus) -> None:
         """Say what it means that this server finds no leader, and another node has one."""
         ports = {IC_NB: self._settings.nb_port, IC_SB: self._settings.sb_port}
         for node in self._cluster.nodes:
             if node == self._settings.address:
                 continue
             try:
-                other = read_server((str(node), ports[child.db]), child.db)
+                other = read_server((str(node), ports[server.db]), server.db)
             except IcDbError:
                 continue
             if other["cid"] == status.cluster and other["connected"]:
-                file = child.db.file(self._settings.folders.data)
-                blocked = tcp_method(node, raft_port(self._cluster, child.db))
+                file = server.db.file(self._settings.folders.data)
+                blocked = tcp_method(node, raft_port(self._cluster, server.db))
                 self._warn_once(
-                    f"{child.db.schema}: found no leader here, and one on {node}. Either the RAFT "
+                    f"{server.db.schema}: found no leader here, and one on {node}. Either the RAFT "
                     f"port {blocked} is blocked; or this "
                     "server was removed from the cluster (member remove) while it was away: then "
                     f"stop ic-db, and move {file} away to join anew"
                 )
                 return
 
-    def _welcome(self, child: Child, status: Status, node: Address, port: int) -> None:
+    def _welcome(self, server: OvsdbServer, status: RaftStatus, node: Address, port: int) -> None:
         """Invite a node that waits, having removed the server that it was."""
         address = tcp_method(node, port)
         before = [
@@ -153,17 +164,19 @@ class Keeper:
         ]
         if any(member.connected for member in before):
             return
-        waiting = look(node, port)
-        if not isinstance(waiting, Waiting) or waiting.schema != child.db.schema:
+        waiting = ask_waiting_node(node, port)
+        if not isinstance(waiting, WaitingNode) or waiting.schema != server.db.schema:
             return
         # It listens itself where its server would, so that server does not run, and its data is
         # no more. A leader has a majority without it; fewer servers need a smaller one.
         for member in before:
             run_dir = self._settings.folders.run
-            call(control_socket(run_dir, child.db), "cluster/kick", child.db.schema, member.server)
+            call(
+                control_socket(run_dir, server.db), "cluster/kick", server.db.schema, member.server
+            )
             log.warning(
                 "%s: removed server %s at %s, whose node says that its database is %s",
-                child.db.schema,
+                server.db.schema,
                 member.server,
                 address,
                 waiting.lack,
@@ -171,24 +184,26 @@ class Keeper:
         if before:
             return  # the next round finds it gone
         alive = tuple(member.address for member in status.members if member.connected)
-        if invite(node, port, child.db.schema, Invitation(status.cluster, alive)):
-            log.info("%s: invited %s to join", child.db.schema, address)
+        if send_invitation(node, port, server.db.schema, Invitation(status.cluster, alive)):
+            log.info("%s: invited %s to join", server.db.schema, address)
 
-    def _upgrade(self, child: Child) -> None:
+    def _upgrade(self, server: OvsdbServer) -> None:
         """Upgrade the schema if the one installed here is newer."""
         options = ("-vconsole:off", "--no-leader-only", "--timeout=60")
-        where = (child.private, child.db.schema)
+        where = (server.private, server.db.schema)
         stored = run_tool("ovsdb-client", *options, "get-schema-version", *where)
-        installed = run_tool("ovsdb-tool", "schema-version", str(child.db.schema_file))
+        installed = run_tool("ovsdb-tool", "schema-version", str(server.db.schema_file))
         if version_key(stored) >= version_key(installed):
             return
-        file = child.db.file(self._settings.folders.data)
+        file = server.db.file(self._settings.folders.data)
         copy = file.with_name(f"{file.name}.backup{stored}-{datetime.now(UTC):%Y%m%dT%H%M%S}")
-        backup_database(child.private, child.db, copy)
-        run_tool("ovsdb-client", *options, "convert", child.private, str(child.db.schema_file))
-        log.info("upgraded %s from schema version %s; as it was: %s", child.db.schema, stored, copy)
+        backup_database(server.private, server.db, copy)
+        run_tool("ovsdb-client", *options, "convert", server.private, str(server.db.schema_file))
+        log.info(
+            "upgraded %s from schema version %s; as it was: %s", server.db.schema, stored, copy
+        )
 
     def _warn_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+        if text not in self._warned:
+            self._warned.add(text)
             log.warning("%s", text)

@@ -31,7 +31,7 @@ _RECORD_START = re.compile(rb"(?:\A|\n)OVSDB (?:JSON|CLUSTER) [0-9]+ [0-9a-f]{40
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class IcDatabase:
     """One of the two interconnection databases; names as in ovn-ctl(8).
 
     Attributes:
@@ -59,8 +59,8 @@ class Database:
         return data_dir / f"{self.base}.db"
 
 
-IC_NB = Database("ic_nb", "OVN_IC_Northbound", "IC_NB_Global")
-IC_SB = Database("ic_sb", "OVN_IC_Southbound", "IC_SB_Global")
+IC_NB = IcDatabase("ic_nb", "OVN_IC_Northbound", "IC_NB_Global")
+IC_SB = IcDatabase("ic_sb", "OVN_IC_Southbound", "IC_SB_Global")
 DATABASES = (IC_NB, IC_SB)
 
 
@@ -186,7 +186,7 @@ def run_tool(tool: str, *args: str) -> str:
     return done.stdout.rstrip("\n")
 
 
-def backup_database(remote: str, db: Database, target: Path) -> None:
+def backup_database(remote: str, db: IcDatabase, target: Path) -> None:
     """Write what a running server holds into a standalone database file, rows' UUIDs and all.
 
     Args:
@@ -219,7 +219,7 @@ def backup_database(remote: str, db: Database, target: Path) -> None:
         raise IcDbError(f"{target}: cannot be written: {error.strerror}") from error
 
 
-def _check_file(db: Database, file: Path, now: datetime) -> None:
+def _check_file(db: IcDatabase, file: Path, now: datetime) -> None:
     header = _RECORD.match(file.read_bytes())
     if header and header[1] == b"CLUSTER":
         raise IcDbError(
@@ -264,7 +264,7 @@ def drop_torn_end(file: Path, now: datetime) -> str:
     return ""
 
 
-def _check_schema(db: Database, file: Path) -> None:
+def _check_schema(db: IcDatabase, file: Path) -> None:
     name = run_tool("ovsdb-tool", "db-name", str(file))
     if name != db.schema:
         raise IcDbError(
@@ -279,7 +279,7 @@ def _check_schema(db: Database, file: Path) -> None:
         )
 
 
-def _upgrade(db: Database, file: Path, now: datetime) -> None:
+def _upgrade(db: IcDatabase, file: Path, now: datetime) -> None:
     stored = run_tool("ovsdb-tool", "db-version", str(file))
     copy = copy_file(file, f"backup{stored}", now)
     run_tool("ovsdb-tool", "convert", str(file), str(db.schema_file))

@@ -18,9 +18,9 @@ from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
 from ovnmesh.host.connections import listeners
 from ovnmesh.host.programs import program
-from ovnmesh.icdb.database.files import Database, run_tool
+from ovnmesh.icdb.database.files import IcDatabase, run_tool
 from ovnmesh.icdb.database.raft_status import call, control_socket
-from ovnmesh.icdb.database.waiting_log import Said
+from ovnmesh.icdb.database.waiting_log import WaitingLog
 from ovnmesh.icdb.settings import Folders
 from ovnmesh.model.remote import endpoint, ptcp_method
 
@@ -34,7 +34,7 @@ _POLL_S = 0.02
 _TAIL_LINES = 5
 
 
-class Child:
+class OvsdbServer:
     """A running ovsdb-server.
 
     Args:
@@ -46,7 +46,7 @@ class Child:
         IcDbError: a program is not installed.
     """
 
-    def __init__(self, db: Database, folders: Folders, on_exit: Callable[[], None]) -> None:
+    def __init__(self, db: IcDatabase, folders: Folders, on_exit: Callable[[], None]) -> None:
         self.db = db
         self._run_dir = folders.run
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -96,12 +96,12 @@ class Child:
             IcDbError: it died or does not answer.
         """
         deadline = time.monotonic() + _START_TIMEOUT_S
-        said = Said()
+        waiting_log = WaitingLog()
         while not cancelled():
             try:
                 if reason := pending():
                     deadline = time.monotonic() + _START_TIMEOUT_S
-                    said.say(f"{self.db.schema}: {reason}")
+                    waiting_log.write(f"{self.db.schema}: {reason}")
                 else:
                     self._ensure_global_row()
                     return
@@ -194,7 +194,7 @@ class Child:
         on_exit()
 
 
-def server_command(db: Database, folders: Folders) -> list[str]:
+def server_command(db: IcDatabase, folders: Folders) -> list[str]:
     """The command line of an ovsdb-server.
 
     Options are as ovn-ctl(8) gives them, so that connections and certificates that an existing

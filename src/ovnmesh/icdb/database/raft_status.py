@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ovnmesh.errors import IcDbError
-from ovnmesh.icdb.database.files import Database
+from ovnmesh.icdb.database.files import IcDatabase
 from ovnmesh.icdb.database.rpc import ask
 
 _TIMEOUT_S = 5.0
@@ -28,7 +28,7 @@ class NoCluster(IcDbError):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class RaftMember:
     """A server of a cluster.
 
     Attributes:
@@ -47,7 +47,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class RaftStatus:
     """One database's cluster, as one of its servers sees it.
 
     Attributes:
@@ -66,7 +66,7 @@ class Status:
     role: str
     leader: bool
     election_timer_ms: int
-    members: tuple[Member, ...]
+    members: tuple[RaftMember, ...]
 
     @property
     def serves(self) -> bool:
@@ -74,7 +74,7 @@ class Status:
         return self.state == "cluster member" and self.leader
 
 
-def control_socket(run_dir: Path, db: Database) -> Path:
+def control_socket(run_dir: Path, db: IcDatabase) -> Path:
     """The control socket of a database's server."""
     return run_dir / f"{db.base}.ctl"
 
@@ -93,7 +93,7 @@ def call(path: Path, command: str, *args: str) -> str:
     return str(ask(path, command, args, _TIMEOUT_S) or "").strip()
 
 
-def read_status(run_dir: Path, db: Database) -> Status:
+def read_status(run_dir: Path, db: IcDatabase) -> RaftStatus:
     """Ask a database's server about its cluster.
 
     Raises:
@@ -112,7 +112,7 @@ def read_status(run_dir: Path, db: Database) -> Status:
         ) from error
 
 
-def parse_status(text: str) -> Status:
+def parse_status(text: str) -> RaftStatus:
     """Read the output of ``cluster/status``."""
     fields = {name: value.strip() for name, value in _FIELD.findall(text)}
     own = _full_id(fields.get("Server ID", ""))
@@ -131,9 +131,11 @@ def parse_status(text: str) -> Status:
             connected = server in connections
         is_leader = server == leader or (here and role == "leader")
         members.append(
-            Member(server, address, "leader" if is_leader else "follower", here or connected, here)
+            RaftMember(
+                server, address, "leader" if is_leader else "follower", here or connected, here
+            )
         )
-    return Status(
+    return RaftStatus(
         cluster=_full_id(fields.get("Cluster ID", "")),
         server=own,
         state=fields.get("Status", ""),

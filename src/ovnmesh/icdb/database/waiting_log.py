@@ -11,15 +11,15 @@ log = logging.getLogger(__name__)
 _REPEAT_S = 30.0
 
 
-class Said:
-    """Remembers what was logged last."""
+class WaitingLog:
+    """Remembers what was logged last, and when."""
 
     def __init__(self) -> None:
         self._text = ""
         self._at_s = 0.0
 
-    def say(self, text: str) -> None:
-        """Log a text at INFO, unless it was the last one, said less than 30 s ago."""
+    def write(self, text: str) -> None:
+        """Log a text at INFO, unless it was the last one, logged less than 30 s ago."""
         now_s = time.monotonic()
         if text != self._text or now_s > self._at_s + _REPEAT_S:
             log.info("%s", text)

@@ -1,7 +1,7 @@
 """Serves both interconnection databases in the foreground until told to stop.
 
 Called by the command ``ovnmesh ic-db``, from the main thread. Order: refuse what is in use, prepare
-the files (`files` alone, `founding` in a cluster), start both servers in private, wait for a
+the files (`files` alone, `bootstrap` in a cluster), start both servers in private, wait for a
 leader, ensure global rows and transit switches, open them to the world, report readiness. If a
 server dies, everything ends; systemd or Kubernetes starts it again. Must not delete a transit
 switch.
@@ -22,13 +22,13 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import IcDbError
 from ovnmesh.host.connections import listeners
 from ovnmesh.host.systemd import notify
-from ovnmesh.icdb.cluster.founding import settle_files
-from ovnmesh.icdb.cluster.upkeep import Keeper
+from ovnmesh.icdb.cluster.bootstrap import settle_files
+from ovnmesh.icdb.cluster.upkeep import Upkeep
 from ovnmesh.icdb.database.files import (
     DATABASES,
     IC_NB,
     IC_SB,
-    Database,
+    IcDatabase,
     find_lock_holder,
     lock_file,
     prepare_files,
@@ -38,7 +38,7 @@ from ovnmesh.icdb.database.listeners import (
     describe_processes,
     is_port_busy,
 )
-from ovnmesh.icdb.database.ovsdb_server import Child
+from ovnmesh.icdb.database.ovsdb_server import OvsdbServer
 from ovnmesh.icdb.database.raft_status import read_status
 from ovnmesh.icdb.serve.switches import plan_switches
 from ovnmesh.icdb.settings import Settings
@@ -46,7 +46,7 @@ from ovnmesh.model.remote import endpoint
 
 log = logging.getLogger(__name__)
 
-_Events = queue.SimpleQueue[Database | str | None]
+_Events = queue.SimpleQueue[IcDatabase | str | None]
 
 READY_FILE = "ic-db.ready"
 """In the run directory while both databases are served and filled."""
@@ -54,7 +54,7 @@ READY_FILE = "ic-db.ready"
 # The servers of a command that was killed a moment ago need this long to end.
 _PATIENCE_S = 1.0
 _POLL_S = 0.05
-# systemd signals us and our children at once; who is seen to end first is chance.
+# systemd signals us and our servers at once; who is seen to end first is chance.
 _SIGNAL_GRACE_S = 0.5
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -74,12 +74,12 @@ def serve(settings: Settings) -> None:
     ready = settings.folders.run / READY_FILE
     with _stop_signals(lambda: events.put(None)):
         refuse_what_is_in_use(settings)
-        children: dict[Database, Child] = {}
-        keeper = None
+        servers: dict[IcDatabase, OvsdbServer] = {}
+        upkeep = None
         try:
 
-            def start(db: Database) -> None:
-                children[db] = Child(db, settings.folders, partial(events.put, db))
+            def start(db: IcDatabase) -> None:
+                servers[db] = OvsdbServer(db, settings.folders, partial(events.put, db))
 
             def cancelled() -> bool:
                 return not events.empty()
@@ -89,23 +89,23 @@ def serve(settings: Settings) -> None:
                 for db in DATABASES:
                     start(db)
             else:
-                keeper = Keeper(settings, settings.cluster, children, events.put)
-                keeper.start()
+                upkeep = Upkeep(settings, settings.cluster, servers, events.put)
+                upkeep.start()
                 settle_files(settings, settings.cluster, start, cancelled)
-            _fill(children, settings, cancelled)
+            _fill(servers, settings, cancelled)
             if not cancelled():
-                _open(children, settings)
+                _open(servers, settings)
                 _report_ready(ready)
-                if keeper is not None:
-                    keeper.watch(partial(_follow, ready))
-            _wait(events, children)
+                if upkeep is not None:
+                    upkeep.watch(partial(_follow, ready))
+            _wait(events, servers)
         finally:
             notify("STOPPING=1")
-            if keeper is not None:
-                keeper.stop()
+            if upkeep is not None:
+                upkeep.stop()
             ready.unlink(missing_ok=True)
-            for child in children.values():
-                child.stop()
+            for server in servers.values():
+                server.stop()
     log.info("stopped")
 
 
@@ -159,19 +159,19 @@ def _find_conflict(settings: Settings) -> str | None:
 
 
 def _fill(
-    children: Mapping[Database, Child], settings: Settings, cancelled: Callable[[], bool]
+    servers: Mapping[IcDatabase, OvsdbServer], settings: Settings, cancelled: Callable[[], bool]
 ) -> None:
     """Wait for the servers and make sure of the rows every site relies on."""
-    for db, child in children.items():
+    for db, server in servers.items():
         if settings.cluster is None:
-            child.wait_until_serving(cancelled)
+            server.wait_until_serving(cancelled)
         else:
-            child.wait_until_serving(cancelled, partial(_describe_lack, settings, db))
-    while not cancelled() and not _ensure_switches(children[IC_NB], settings):
+            server.wait_until_serving(cancelled, partial(_describe_lack, settings, db))
+    while not cancelled() and not _ensure_switches(servers[IC_NB], settings):
         time.sleep(_POLL_S)
 
 
-def _describe_lack(settings: Settings, db: Database) -> str:
+def _describe_lack(settings: Settings, db: IcDatabase) -> str:
     """What a cluster lacks, in words; empty if nothing."""
     status = read_status(settings.folders.run, db)
     if status.serves:
@@ -185,7 +185,7 @@ def _describe_lack(settings: Settings, db: Database) -> str:
     )
 
 
-def _ensure_switches(ic_nb: Child, settings: Settings) -> bool:
+def _ensure_switches(ic_nb: OvsdbServer, settings: Settings) -> bool:
     """Make sure of the transit switches; says whether nobody else came between."""
     columns = ["name", "external_ids"]
     select = {"op": "select", "table": "Transit_Switch", "where": [], "columns": columns}
@@ -208,13 +208,13 @@ def _ensure_switches(ic_nb: Child, settings: Settings) -> bool:
     return True
 
 
-def _open(children: Mapping[Database, Child], settings: Settings) -> None:
+def _open(servers: Mapping[IcDatabase, OvsdbServer], settings: Settings) -> None:
     ports = {IC_NB: settings.nb_port, IC_SB: settings.sb_port}
     served = []
-    for db, child in children.items():
-        child.open_to_world(settings.address, ports[db])
+    for db, server in servers.items():
+        server.open_to_world(settings.address, ports[db])
         where = endpoint(settings.address, ports[db])
-        served.append(f"{db.schema} on tcp {where} and {child.public_socket}")
+        served.append(f"{db.schema} on tcp {where} and {server.public_socket}")
     log.info("ready: %s", ", ".join(served))
 
 
@@ -233,13 +233,13 @@ def _follow(ready: Path, has_leader: bool) -> None:
         ready.unlink(missing_ok=True)
 
 
-def _wait(events: _Events, children: Mapping[Database, Child]) -> None:
+def _wait(events: _Events, servers: Mapping[IcDatabase, OvsdbServer]) -> None:
     ended = events.get()
     while ended is not None:
         try:
             follow_up = events.get(timeout=_SIGNAL_GRACE_S)
         except queue.Empty:
-            end = ended if isinstance(ended, str) else children[ended].describe_end()
+            end = ended if isinstance(ended, str) else servers[ended].describe_end()
             raise IcDbError(f"{end}; ic-db ends, so that it is started again") from None
         ended = None if follow_up is None else ended
 

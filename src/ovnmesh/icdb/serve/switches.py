@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ovnmesh import ovn_keys as keys
 from ovnmesh.config import Network
 from ovnmesh.errors import IcDbError
-from ovnmesh.icdb.settings import MAX_SWITCHES, TransitSwitch, next_network
+from ovnmesh.icdb.settings import MAX_SWITCHES, WantedSwitch, next_network
 
 Operation = dict[str, object]
 
@@ -31,7 +31,7 @@ class SwitchPlan:
     warnings: tuple[str, ...]
 
 
-def plan_switches(wanted: Sequence[TransitSwitch], stored: Mapping[str, str | None]) -> SwitchPlan:
+def plan_switches(wanted: Sequence[WantedSwitch], stored: Mapping[str, str | None]) -> SwitchPlan:
     """Compare what is wanted with what is stored.
 
     Args:
@@ -104,7 +104,7 @@ def _following(first: Network) -> Iterator[Network]:
             return
 
 
-def _refuse_overlap(switch: TransitSwitch, stored: Mapping[str, str | None]) -> None:
+def _refuse_overlap(switch: WantedSwitch, stored: Mapping[str, str | None]) -> None:
     # Equal networks on two switches even crash ovn-ic (before 24.03.6, 24.09.3 and 25.03.0).
     for other, subnet in stored.items():
         for network in _parse_subnet(subnet or ""):
