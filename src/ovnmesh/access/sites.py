@@ -1,6 +1,6 @@
 """Which databases a SITE argument means.
 
-Called by every command that takes a SITE. Names are looked up in a sites file (`--sites-file`,
+Names are looked up in a sites file (`--sites-file`,
 OVNMESH_SITES, the lab's own, /etc/ovnmesh/sites.yaml); without a name and without a file, the
 environment variables of ovn-nbctl(8) and its siblings count. Must not connect.
 """
@@ -17,6 +17,9 @@ SITES_VARIABLE = "OVNMESH_SITES"
 #: Where `ovnmesh lab` keeps its own sites file (cli.lab, `--dir`).
 LAB_VARIABLE, LAB_DIR = "OVNMESH_LAB_DIR", "/run/ovnmesh-lab"
 SYSTEM_FILE = Path("/etc/ovnmesh/sites.yaml")
+#: Where OVN opens its sockets on Debian (ovn-ctl(8)).
+RUN_DIR = "/var/run/ovn"
+NB_SOCKET, SB_SOCKET = f"unix:{RUN_DIR}/ovnnb_db.sock", f"unix:{RUN_DIR}/ovnsb_db.sock"
 #: Name of the one site where no file names any.
 LOCAL_SITE = "local"
 
@@ -123,7 +126,7 @@ def named_interconnect(sites: Iterable[SiteAddress]) -> tuple[Remote, Remote]:
 
 def _run_dir() -> Path:
     """Where OVN's own tools look for sockets (ovn-ctl(8))."""
-    return Path(os.environ.get("OVN_RUNDIR", "/var/run/ovn"))
+    return Path(os.environ.get("OVN_RUNDIR", RUN_DIR))
 
 
 def _from_environment() -> dict[str, SiteAddress]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ovnmesh.access.sites import NB_SOCKET, SB_SOCKET
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.host.systemd import notify
 from ovnmesh.model.remote import parse_remote
@@ -60,10 +61,10 @@ def controller(
     ] = None,
     nb: Annotated[
         str, typer.Option(envvar="OVN_NB_DB", help="Northbound database of the site.")
-    ] = "unix:/var/run/ovn/ovnnb_db.sock",
+    ] = NB_SOCKET,
     sb: Annotated[
         str, typer.Option(envvar="OVN_SB_DB", help="Southbound database of the site.")
-    ] = "unix:/var/run/ovn/ovnsb_db.sock",
+    ] = SB_SOCKET,
     run_dir: RunDir = Path("/run/ovnmesh/controller"),
     router: Annotated[
         str, typer.Option(help="Name of the cluster's logical router.")

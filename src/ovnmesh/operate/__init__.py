@@ -1,1 +1,1 @@
-"""What a person wants done, without a screen. Called by `cli` and whoever else has one."""
+"""What a person wants done, without a screen: commands show it, a web page or a test may."""

@@ -1,6 +1,6 @@
 """Edits of configuration files that keep every comment: one line is changed, in place.
 
-Called by the commands that join and leave. Knows no keys but `enable-ic`.
+Knows no keys but `enable-ic`.
 """
 
 import os

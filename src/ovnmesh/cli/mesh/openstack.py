@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ovnmesh.access.sites import NB_SOCKET, SB_SOCKET
 from ovnmesh.cli import output
 from ovnmesh.cli.arguments import LeaveAnyway, OutputForm
 from ovnmesh.cli.output import Output
@@ -29,8 +30,6 @@ Sb = Annotated[str, typer.Option(envvar="OVN_SB_DB", help="Southbound database o
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show every change that would be made, but make none.")
 ]
-DEFAULT_NB = "unix:/var/run/ovn/ovnnb_db.sock"
-DEFAULT_SB = "unix:/var/run/ovn/ovnsb_db.sock"
 
 
 @app.command(
@@ -77,8 +76,8 @@ def join(
     timeout: Annotated[
         float, typer.Option(help="Wait for the controller for this many seconds at most.")
     ] = 60.0,
-    nb: Nb = DEFAULT_NB,
-    sb: Sb = DEFAULT_SB,
+    nb: Nb = NB_SOCKET,
+    sb: Sb = SB_SOCKET,
     form: OutputForm = Output.TABLE,
 ) -> None:
     """Connect routers of an OpenStack cloud to the mesh, as a site file says.
@@ -114,8 +113,8 @@ def leave(
     file: SiteFileArgument = Path(SITE_FILE),
     force: LeaveAnyway = False,
     dry_run: DryRun = False,
-    nb: Nb = DEFAULT_NB,
-    sb: Sb = DEFAULT_SB,
+    nb: Nb = NB_SOCKET,
+    sb: Sb = SB_SOCKET,
     form: OutputForm = Output.TABLE,
 ) -> None:
     """Take an OpenStack site out of the mesh, and remove everything that join has made.

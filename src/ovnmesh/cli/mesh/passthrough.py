@@ -1,6 +1,6 @@
 """`ovnmesh nbctl`, `sbctl`, `icnbctl`, `icsbctl`: OVN's own tools on a site's databases.
 
-Called by `cli.main`. Finds the database, then becomes the tool. Must not read or change one of the
+Finds the database, then becomes the tool. Must not read or change one of the
 tool's arguments.
 """
 

@@ -1,6 +1,6 @@
 """`ovnmesh status` and `ovnmesh routes`: what a site, or the mesh, looks like now.
 
-Called by `cli.main`. Formats `views.site_overview`; decides nothing.
+Formats views; decides nothing.
 """
 
 from collections.abc import Iterable
