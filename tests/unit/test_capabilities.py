@@ -7,9 +7,17 @@ import pytest
 from fake_mesh import Mesh, Site, bind, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.controller.ovn_ic import installed_version
-from ovnmesh.model.capabilities import UNKNOWN, Quirk, parse_capabilities, parse_version
-from ovnmesh.model.changes import Db
+from ovnmesh.model.capabilities import (
+    UNKNOWN,
+    Capabilities,
+    Quirk,
+    parse_capabilities,
+    parse_version,
+)
+from ovnmesh.model.changes import Db, Plan
+from ovnmesh.model.observed import Observed
 from ovnmesh.model.prefixes import parse_prefix
+from ovnmesh.plan.decide.families import uncarried
 from ovnmesh.plan.decide.learned import storming
 from ovnmesh.plan.site import plan_site
 
@@ -160,3 +168,48 @@ def test_the_version_is_that_of_the_ovn_ic_that_runs(
     program.write_text("#!/bin/sh\necho ovn-ic 26.03.1\necho Open vSwitch Library 4.0.0\n")
     program.chmod(0o755)
     assert installed_version() == NEW_IC
+
+
+class Flawless(Capabilities):
+    """An OVN that gets everything right, which no version does yet."""
+
+    def has(self, quirk: Quirk) -> bool:
+        return False
+
+
+def flawless(site: Site, az: str = "az1") -> Observed:
+    observed = site.observed.under(az)
+    observed.__dict__["capabilities"] = Flawless()
+    return observed
+
+
+def tables(plan: Plan) -> list[str]:
+    return [operation.table for batch in plan.batches for operation in batch.operations]
+
+
+def test_without_quirks_a_switch_is_connected_in_one_transaction() -> None:
+    site = Site(Mesh())
+    site.apply(plan_site(wish(), site.observed))
+    site.ovn_ic()
+    slow, quick = plan_site(wish(), site.observed), plan_site(wish(), flawless(site))
+    assert ("Logical_Router_Port" in tables(slow), slow.waiting) == (False, ("ts",))
+    assert ("Logical_Router_Port" in tables(quick), quick.waiting) == (True, ())
+    assert "Logical_Switch_Port" in tables(quick)
+
+
+def test_without_quirks_families_are_left_to_ovn_ic() -> None:
+    site = Site(Mesh(), subnet="fd00:10::1/64")
+    site.settle(wish())
+    assert parse_prefix("fd00:10::/64") in uncarried(["ts"], site.observed)
+    assert uncarried(["ts"], flawless(site)) == {}
+
+
+def test_without_quirks_ovn_ic_renames_and_withdraws_by_itself() -> None:
+    site = site_of(OLD, OLD_IC)
+    (zone,) = site.mesh.ic.tables[Db.IC_SB]["Availability_Zone"]
+    site.mesh.route(zone, "10.50.0.0/16", ts="gone")
+    renamed = plan_site(wish("prod"), flawless(site, "prod"))
+    assert not renamed.pause_ovn_ic
+    assert not {"Availability_Zone", "Port_Binding"} & set(tables(renamed))
+    marks = plan_site(wish(), site.observed), plan_site(wish(), flawless(site))
+    assert [tables(plan).count("Route") for plan in marks] == [2, 1], "one is marked, one withdrawn"
