@@ -11,6 +11,7 @@ FILES = sorted(SRC.rglob("*.py"))
 #: Classes of one name. Private ones are their module's own business.
 CLASSES = {
     "Api": "the API of a cloud, in the room of that cloud, and the lab's servers of such",
+    "Kind": "of values of a configuration's keys, and of objects of Kubernetes",
     "Links": "network links of a lab; connections to databases",
     "Node": "a node of a cluster; the lab makes what the providers read",
     "Publisher": "the protocol, and its one implementation",

@@ -32,7 +32,7 @@ def site() -> Site:
     mesh.foreign_port(zone, "ts-byhand", "00:00:00:50:ac:8c 169.254.100.45/24")
     mesh.route(zone, "10.40.0.0/16")
     joined = Site(mesh)
-    joined.settle(TWO)
+    joined.settle(wish())
     bind(joined)
     joined.settle(TWO)
     return joined
