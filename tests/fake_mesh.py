@@ -341,5 +341,10 @@ def bind(*sites: Site) -> None:
                 row["gateway"] = gateways.get(peers[row["logical_port"]], "")
 
 
+#: Kube-OVN's router of the default VPC.
+CLUSTER_ROUTER = Router("ovn-cluster", bypass_policy=True)
+
+
 def wish(az: str = "az1", *gateways: str, auto_route: bool = True, **more: object) -> Desired:
+    more.setdefault("routers", (CLUSTER_ROUTER,))
     return Desired(az, gateways or ("gw",), auto_route, **more)  # type: ignore[arg-type]

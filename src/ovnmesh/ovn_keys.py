@@ -79,13 +79,11 @@ TUNNEL_CHASSIS: Final = "ovn-chassis-id"
 OVN_ENCAP_IP: Final = "ovn-encap-ip"
 IS_REMOTE: Final = "is-remote"
 
-# --- Neutron, neutron.common.ovn.constants (read only) --------------------------------------------
-#: external_ids of a Logical_Router: the name its user gave it; of its ports: the Logical_Router.
-NEUTRON_ROUTER: Final = "neutron:router_name"
-
 # --- Kube-OVN -----------------------------------------------------------------------------------
 #: Subnet of a transit switch, Transit_Switch.external_ids (Kube-OVN, start-ic-db.sh).
 TS_SUBNET: Final = "subnet"
+#: Name of the cluster's logical router where nobody names another (Kube-OVN, --cluster-router).
+DEFAULT_ROUTER: Final = "ovn-cluster"
 #: Priority of the policy that lets interconnection traffic past the gateway policies: above
 #: Kube-OVN's 29000 to 29400, below its 30000 and 31000 (pkg/util/const.go, OvnICPolicyPriority).
 POLICY_PRIORITY: Final = 29500

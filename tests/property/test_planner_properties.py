@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_ownership import WatchedSite, signatures
 
-from fake_mesh import Mesh, Site, bind
+from fake_mesh import CLUSTER_ROUTER, Mesh, Site, bind
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Db
 from ovnmesh.model.denied import collect_reasons
@@ -44,6 +44,7 @@ def wishes_with(policy: st.SearchStrategy[GatewayPolicy]) -> st.SearchStrategy[D
         denied=st.dictionaries(prefixes, st.just(("opt-out",)), max_size=3),
         local=st.frozensets(prefixes, max_size=2),
         gateways=policy,
+        routers=st.just((CLUSTER_ROUTER,)),
     )
 
 
@@ -205,7 +206,7 @@ def test_switches_come_and_go_and_one_always_serves(
     events: list[tuple[str, int]], patient: bool
 ) -> None:
     """A site that serves goes on serving while one switch is not to be drained."""
-    site, wish = Site(Mesh()), Desired("az1", ("gw",), True)
+    site, wish = Site(Mesh()), Desired("az1", ("gw",), True, routers=(CLUSTER_ROUTER,))
     site.settle(wish)
     for what, index in events:
         rows = site.mesh.ic.tables[Db.IC_NB]["Transit_Switch"]
@@ -248,7 +249,7 @@ def test_sites_never_share_an_address_whatever_the_order(
         Site(mesh, f"10.{20 + n}.0.1/16", f"100.{70 + n}.0.1/16", number=n + 1) for n in range(3)
     ]
     for n in order:
-        sites[n].settle(Desired(names[n], ("gw",), True))
+        sites[n].settle(Desired(names[n], ("gw",), True, routers=(CLUSTER_ROUTER,)))
     addresses = [row["address"] for row in mesh.ic.tables[Db.IC_SB]["Port_Binding"].values()]
     macs = {address.split()[0] for address in addresses}
     assert len(addresses) == 3

@@ -298,4 +298,4 @@ class ClusterContract(ProviderContract):
         harness.put(config_with(gw_nodes="n1,n9"))
         harness.put(node("n1", "10.0.0.1"))
         (problem,) = harness.provider.read().problems
-        assert problem.found == '"n9", which is no Node'
+        assert problem.found == '"n9", which is no node of this site'

@@ -298,7 +298,7 @@ def test_gateways_that_are_no_nodes():
     config = parse_config(GOOD | {"gw-nodes": "az1-gw,az1-gv,other"}, WHERE)
     typo, stranger = check_gateways(config, nodes, WHERE)
     assert typo.where == f"{WHERE}, data.gw-nodes"
-    assert typo.found == '"az1-gv", which is no Node'
+    assert typo.found == '"az1-gv", which is no node of this site'
     assert typo.expected == 'a node of the cluster: did you mean "az1-gw"?'
     assert stranger.expected == "a node of the cluster: az1-gw, az1-worker"
 

@@ -22,7 +22,7 @@ from deploy_manifests import (
 )
 
 from ovnmesh.config import parse_config
-from ovnmesh.config.interconnection import parse_interconnection
+from ovnmesh.providers.interconnection_spec import parse_interconnection
 
 PAGE = ROOT / "docs" / "kubernetes.md"
 GOOD: dict[str, Any] = {"azName": "az1", "icDBHosts": ["192.168.65.3"], "gatewayNodes": ["gw"]}

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from deploy_manifests import ROOT, crd
 
-from ovnmesh.config import InterconnectConfig, parse_config, parse_interconnection
+from ovnmesh.config import InterconnectConfig, parse_config
 from ovnmesh.config.key import Key, Kind
 from ovnmesh.config.keys import BY_NAME, BY_SPEC_NAME, GATEWAY_KEYS, KEYS, SITE_KEYS
 from ovnmesh.errors import ConfigError
 from ovnmesh.model.desired import GatewayPolicy
+from ovnmesh.providers.interconnection_spec import parse_interconnection
 from ovnmesh.providers.openstack.site_spec import OWN_KEYS, SHARED_KEYS, parse_site
 
 SPEC: dict[str, Any] = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][

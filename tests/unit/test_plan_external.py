@@ -2,7 +2,7 @@
 
 import pytest
 
-from fake_mesh import Mesh, Site
+from fake_mesh import Mesh, Site, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.changes import Db
 from ovnmesh.model.desired import Desired, Router
@@ -20,10 +20,6 @@ def site() -> Site:
 
 def dual_stack(**more: str) -> Site:
     return Site(Mesh(subnets=("169.254.{n}.0/24,fd00:a9fe:{n}::/112",)), **more)  # type: ignore[arg-type]
-
-
-def wish(az: str = "az1", **changes: object) -> Desired:
-    return Desired(az_name=az, gw_nodes=("gw",), auto_route=True, **changes)  # type: ignore[arg-type]
 
 
 def external_port(site: Site, *networks: str, group: str = "") -> str:
@@ -103,7 +99,7 @@ def test_a_network_that_holds_others_is_advertised_and_told_of(site: Site) -> No
     assert denied(site) == ["169.254.0.0/16"]
     (finding,) = plan_site(wish(), site.observed).findings
     assert (finding.code, finding.subject) == ("external-network-advertised", "10.0.0.0/8")
-    assert codes(site, Desired("az1", ("gw",), auto_route=False)) == []
+    assert codes(site, wish(auto_route=False)) == []
 
 
 def test_an_ipv6_network_is_denied_where_that_does_not_deny_all_ipv6(site: Site) -> None:

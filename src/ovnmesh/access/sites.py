@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.model.remote import NOWHERE, Remote, parse_remote
 
@@ -45,7 +46,7 @@ class SiteAddress:
     sb: Remote
     ic_nb: Remote = NOWHERE
     ic_sb: Remote = NOWHERE
-    router: str = "ovn-cluster"
+    router: str = keys.DEFAULT_ROUTER
     config: Path | None = None
     openstack: Path | None = None
 
@@ -141,7 +142,7 @@ def _from_environment() -> dict[str, SiteAddress]:
         parse_remote(os.environ.get("OVN_SB_DB", f"unix:{sb}")),
         parse_remote(os.environ.get("OVN_IC_NB_DB", "")),
         parse_remote(os.environ.get("OVN_IC_SB_DB", "")),
-        os.environ.get("OVNMESH_ROUTER", "ovn-cluster"),
+        os.environ.get("OVNMESH_ROUTER", keys.DEFAULT_ROUTER),
     )
     return {site.name: site}
 

@@ -15,6 +15,7 @@ from ovnmesh.access.sites import NB_SOCKET, SB_SOCKET
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.host.systemd import notify
 from ovnmesh.model.remote import parse_remote
+from ovnmesh.ovn_keys import DEFAULT_ROUTER
 
 if TYPE_CHECKING:
     from ovnmesh.model.report import PassReport
@@ -68,7 +69,7 @@ def controller(
     run_dir: RunDir = Path("/run/ovnmesh/controller"),
     router: Annotated[
         str, typer.Option(help="Name of the cluster's logical router.")
-    ] = "ovn-cluster",
+    ] = DEFAULT_ROUTER,
     metrics_port: MetricsPort = 0,
     metrics_address: MetricsAddress = "127.0.0.1",
     verbose: Verbose = False,

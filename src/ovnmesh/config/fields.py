@@ -13,9 +13,8 @@ from functools import partial
 from typing import TypeVar
 
 from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.model.addresses import Address, Network
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Report = Callable[[str, str], None]
 """Takes what was found and what was expected."""
 

@@ -1,4 +1,4 @@
-"""The ConfigMap `ovn-ic-config`: what a site wants of the mesh.
+"""`ovn-ic-config`: what a site wants of the mesh.
 
 Called by the providers. Pure. Its keys, and what their texts mean, are in `config.keys`.
 """
@@ -13,11 +13,6 @@ from ovnmesh.errors import Problem
 from ovnmesh.model.addresses import Address
 from ovnmesh.model.desired import DEFAULT_POLICY, GatewayPolicy
 from ovnmesh.model.remote import Remote, tcp_remote
-
-CONFIG_NAME = "ovn-ic-config"
-"""Name of the ConfigMap (Kube-OVN, "Multi-Cluster Networking")."""
-CONFIG_NAMESPACE = "kube-system"
-"""Namespace of the ConfigMap (same source)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +50,7 @@ class InterconnectConfig:
         return tcp_remote(self.ic_db_hosts, self.ic_sb_port)
 
     def to_data(self) -> dict[str, str]:
-        """The ConfigMap data that `parse_config` reads back as an equal value.
+        """The data that `parse_config` reads back as an equal value.
 
         Keys that may be missing and have their default are left out: a plain configuration stays a
         short one.
@@ -76,7 +71,7 @@ def parse_config(data: object, where: str, nodes: Sequence[str] = ()) -> Interco
 
     Args:
         data: the mapping under ``data``, as the source gave it.
-        where: the document, e.g. ``ConfigMap kube-system/ovn-ic-config (site.yaml:3)``.
+        where: what and where the document is, for messages.
         nodes: names of all nodes of the site, to check the gateways by; empty if not known.
 
     Raises:
@@ -121,7 +116,7 @@ def check_gateways(
     return tuple(
         Problem(
             f"{where}, data.gw-nodes",
-            f"{quote(gateway)}, which is no Node",
+            f"{quote(gateway)}, which is no node of this site",
             f"a node of the cluster: {did_you_mean(gateway, nodes) or some}",
         )
         for gateway in config.gw_nodes

@@ -1,7 +1,7 @@
 """Every key of a site's configuration: one table for all of its forms.
 
-It drives parsing and showing of `ovn-ic-config` (`config.interconnect`), of the Interconnection
-(`config.interconnection`) and of site files; tests hold the CRD's schema and
+It drives parsing and showing of `ovn-ic-config` (`config.interconnect`) and of the typed forms that
+providers read (the spec of an Interconnection, site files); tests hold the CRD's schema and
 docs/configuration.md against it. A new key is one entry here, an attribute of what it is parsed to,
 and its lines in those two. Names and defaults are those of Kube-OVN's page "Multi-Cluster
 Networking"; `advertise-nodes` and the keys of gateways are ours: without them a site does what the

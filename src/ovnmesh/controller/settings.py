@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ovnmesh.model.remote import Remote
+from ovnmesh.ovn_keys import DEFAULT_ROUTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class ControllerSettings:
     nb: Remote
     sb: Remote
     run_dir: Path
-    router: str = "ovn-cluster"
+    router: str = DEFAULT_ROUTER
     resync_s: float = 300.0
     check_s: float = 10.0
     leave_patience_s: float = 5.0

@@ -4,11 +4,13 @@ Called by the controller about its child ovn-ic, which has no command that would
 ic-db about its ports. Must not open connections.
 """
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
 import psutil
 
-Endpoint = tuple[IPv4Address | IPv6Address, int]
+from ovnmesh.model.addresses import Address
+
+Endpoint = tuple[Address, int]
 
 
 def tcp_peers(pid: int) -> frozenset[Endpoint]:
@@ -44,7 +46,7 @@ def listeners(port: int) -> tuple[int, ...]:
     return tuple(sorted(pid for pid in found if pid is not None))
 
 
-def _unmapped(text: str) -> IPv4Address | IPv6Address:
+def _unmapped(text: str) -> Address:
     """An IPv4 address that an IPv6 socket shows as mapped is the IPv4 address."""
     address = ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address

@@ -10,16 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ovnmesh.config import (
-    IC_NB_PORT,
-    IC_SB_PORT,
-    Address,
-    Network,
-    check_name,
-    parse_cidr,
-    quote,
-)
+from ovnmesh.config import IC_NB_PORT, IC_SB_PORT, check_name, parse_cidr, quote
 from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.model.addresses import Address, Network
 
 MAX_SWITCHES = 128
 """More switches than any mesh needs; keeps the default subnets within 169.254.0.0/16."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import IcDbError, LabError
 from ovnmesh.host.process import appctl, command_line, run, spawn, wait_until_serving
 from ovnmesh.host.programs import program, schema_file
@@ -19,7 +20,7 @@ from ovnmesh.icdb.database import files as icdb_files
 from ovnmesh.icdb.database import raft_status as icdb_status
 from ovnmesh.lab.kubernetes import apiserver
 from ovnmesh.lab.network import netns
-from ovnmesh.lab.values.openstack_shape import APPLICATIONS, GATEWAY_CHASSIS, MARIADB
+from ovnmesh.lab.values.openstack_shape import APPLICATIONS, MARIADB
 from ovnmesh.lab.values.topology import IcNode, Lab, Node, Pod, Site
 from ovnmesh.model.remote import ptcp_method, tcp_method
 
@@ -143,7 +144,7 @@ def configure_vswitch(site: Site, node: Node, pods: Iterable[Pod]) -> None:
         "ovn-monitor-all": "true",
     }
     if site.openstack and node.name in site.gw_nodes:
-        identity["ovn-cms-options"] = GATEWAY_CHASSIS
+        identity[keys.CMS_OPTIONS] = keys.ENABLE_AS_GATEWAY
     ovn0 = (
         *("--", "add-port", "br-int", "ovn0"),
         *("--", "set", "Interface", "ovn0", "type=internal", f'mac="{node.join_mac}"'),

@@ -31,7 +31,8 @@ from ovnmesh.lab.state import (
 from ovnmesh.lab.values import logical, targets
 from ovnmesh.lab.values.layout import compute_lab, compute_pod
 from ovnmesh.lab.values.spec import LabSpec
-from ovnmesh.lab.values.topology import JOIN, OVN_DEFAULT, IcNode, Network, Node, Pod, Site, Subnet
+from ovnmesh.lab.values.topology import JOIN, OVN_DEFAULT, IcNode, Node, Pod, Site, Subnet
+from ovnmesh.model.addresses import Network
 
 
 class LabRunner:

@@ -75,8 +75,6 @@ class Router:
 
 #: What the documents describe.
 DEFAULT_POLICY = GatewayPolicy()
-#: Kube-OVN's router of the default VPC (``--cluster-router``).
-CLUSTER_ROUTER = Router("ovn-cluster", bypass_policy=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ class Desired:
     denied: Reasons = field(default_factory=dict)
     local: frozenset[Prefix] = frozenset()
     gateways: GatewayPolicy = DEFAULT_POLICY
-    routers: tuple[Router, ...] = (CLUSTER_ROUTER,)
+    routers: tuple[Router, ...] = ()
     shared_database: bool = False
     ic_nb: Remote = NOWHERE
     ic_sb: Remote = NOWHERE

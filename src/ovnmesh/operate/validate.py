@@ -6,11 +6,11 @@ Reads by the providers, so the verdict is the controller's own. Changes nothing.
 from dataclasses import dataclass
 from pathlib import Path
 
-from ovnmesh.config import CONFIG_NAME
 from ovnmesh.errors import ConfigError, Problem, ProviderError
 from ovnmesh.model.denied import pairs_of
 from ovnmesh.model.desired import Router
 from ovnmesh.providers.base import Wish
+from ovnmesh.providers.cluster import CONFIG_NAME
 
 
 @dataclass(frozen=True, slots=True)

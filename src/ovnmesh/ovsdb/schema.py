@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ovnmesh.model.changes import Db
-from ovnmesh.ovn_keys import NEUTRON_ROUTER
 
 Clause = Sequence[object]
 #: A monitor condition: clauses, any of which may hold (ovsdb-server(7), monitor_cond).
@@ -135,37 +134,6 @@ def southbound() -> View:
 def lock_probe() -> View:
     """As little as a connection can ask for: only the lock matters."""
     return View(Db.NB, {"NB_Global": ("name",)})
-
-
-def neutron_routers() -> View:
-    """What Neutron writes of routers, to hear of changes; which routers, `router_rows` says.
-
-    Neutron counts a revision in external_ids up with every change (neutron.common.ovn.constants,
-    OVN_REV_NUM_EXT_ID_KEY). Ports of ours and static routes do not show here.
-    """
-    return View(
-        Db.NB,
-        {
-            "Logical_Router": ("name", "enabled", "external_ids"),
-            "Logical_Router_Port": ("name", "networks", "external_ids"),
-        },
-        router_rows(()),
-    )
-
-
-def router_rows(routers: Iterable[str]) -> Mapping[str, Condition]:
-    """Conditions of `neutron_routers`.
-
-    Args:
-        routers: names that users gave to routers, and names of Logical_Routers.
-    """
-    named = [("external_ids", "includes", ("map", ((NEUTRON_ROUTER, r),))) for r in sorted(routers)]
-    rows = [("name", "==", router) for router in sorted(routers)]
-    return {
-        "Logical_Router": (*rows, *named) or NOTHING,
-        # Of a port, the same key names the Logical_Router.
-        "Logical_Router_Port": tuple(named) or NOTHING,
-    }
 
 
 def agent_southbound() -> View:

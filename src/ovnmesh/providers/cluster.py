@@ -1,4 +1,4 @@
-"""The cluster's own objects that matter to the mesh: Subnet and Node.
+"""The cluster's own objects that matter to the mesh: their names, Subnet and Node.
 
 Called by the providers. Pure; must not look at `ovn-ic-config`.
 """
@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 from ovnmesh.config.fields import (
     NAME_EXPECTED,
-    Address,
     Fields,
-    Network,
     Report,
     describe,
     parse_cidr,
@@ -21,9 +19,15 @@ from ovnmesh.config.fields import (
     split,
 )
 from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.model.addresses import Address, Network
+from ovnmesh.ovn_keys import DEFAULT_ROUTER
 
-DEFAULT_VPC = "ovn-cluster"
-"""The VPC, that is the logical router, of a Subnet that names none (Kube-OVN, Subnet.spec.vpc)."""
+CONFIG_NAME = "ovn-ic-config"
+"""Name of the ConfigMap (Kube-OVN, "Multi-Cluster Networking")."""
+CONFIG_NAMESPACE = "kube-system"
+"""Namespace of the ConfigMap (same source)."""
+INTERCONNECTION_NAME = "default"
+"""The one Interconnection of a cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,14 @@ class Subnet:
         name: its name.
         cidrs: one network, or an IPv4 and an IPv6 one.
         kept_out: why it is to be kept from the other sites; "" if it is not.
-        vpc: the logical router it is attached to.
+        vpc: the logical router it is attached to; the default one if it names none
+            (Kube-OVN, Subnet.spec.vpc).
     """
 
     name: str
     cidrs: tuple[Network, ...]
     kept_out: str = ""
-    vpc: str = DEFAULT_VPC
+    vpc: str = DEFAULT_ROUTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +85,13 @@ def parse_subnet(manifest: object, where: str) -> Subnet:
     disabled = spec.get("disableInterConnection")
     if disabled is not None and not isinstance(disabled, bool):
         spec.add("disableInterConnection", describe(disabled), "true or false, without quotes")
+    # Kube-OVN, too, takes an empty vpc for its default one.
+    named = spec.get("vpc") not in (None, "")
     subnet = Subnet(
         name=name,
         cidrs=spec.take("cidrBlock", _parse_cidrs, ()),
         kept_out=f"Subnet {name}: disableInterConnection" if disabled is True else "",
-        # Kube-OVN, too, takes an empty vpc for its default one.
-        vpc=spec.take("vpc", parse_name, "") if spec.get("vpc") not in (None, "") else DEFAULT_VPC,
+        vpc=spec.take("vpc", parse_name, "") if named else DEFAULT_ROUTER,
     )
     spec.require("cidrBlock", "a network such as 10.16.0.0/16, or an IPv4 and an IPv6 one")
     raise_problems([*problems, *spec.problems()])

@@ -13,17 +13,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from ovnmesh.config import (
+from ovnmesh.config import InterconnectConfig, describe, quote
+from ovnmesh.errors import ConfigError, Problem, ProviderError
+from ovnmesh.ovn_keys import DEFAULT_ROUTER
+from ovnmesh.providers.base import Wish
+from ovnmesh.providers.cluster import (
     CONFIG_NAME,
     CONFIG_NAMESPACE,
     INTERCONNECTION_NAME,
-    InterconnectConfig,
-    describe,
-    quote,
+    Node,
+    Subnet,
+    parse_node,
+    parse_subnet,
 )
-from ovnmesh.errors import ConfigError, Problem, ProviderError
-from ovnmesh.providers.base import Wish
-from ovnmesh.providers.cluster import DEFAULT_VPC, Node, Subnet, parse_node, parse_subnet
 from ovnmesh.providers.files.watching import watch_folder
 from ovnmesh.providers.files.yaml_documents import MAX_FILE_BYTES, LocatedDict, parse_documents
 from ovnmesh.providers.sources import ADVICE, Document, choose_config, make_wish
@@ -53,7 +55,7 @@ class ManifestsProvider:
 
     advice = ADVICE
 
-    def __init__(self, folder: Path, router: str = DEFAULT_VPC) -> None:
+    def __init__(self, folder: Path, router: str = DEFAULT_ROUTER) -> None:
         self._folder = folder
         self._router = router
 

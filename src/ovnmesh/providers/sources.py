@@ -10,18 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ovnmesh.config import (
-    CONFIG_NAME,
-    CONFIG_NAMESPACE,
     InterconnectConfig,
     parse_config,
-    parse_interconnection,
 )
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.model.denied import collect_reasons
 from ovnmesh.model.desired import Router
 from ovnmesh.model.prefixes import Prefix, from_address, from_network
 from ovnmesh.providers.base import Wish
-from ovnmesh.providers.cluster import Node, Subnet
+from ovnmesh.providers.cluster import CONFIG_NAME, CONFIG_NAMESPACE, Node, Subnet
+from ovnmesh.providers.interconnection_spec import parse_interconnection
 
 #: What to do about findings in a cluster of Kubernetes, by code.
 ADVICE: Mapping[str, str] = {
@@ -29,6 +27,7 @@ ADVICE: Mapping[str, str] = {
     "its spec.",
     "config-missing": f"It belongs in ConfigMap {CONFIG_NAMESPACE}/{CONFIG_NAME}, or in the "
     "spec of the Interconnection.",
+    "nat-without-external-port": "To remove a rule: ovn-nbctl lr-nat-del",
     "router-disabled": "To enable it: ovn-nbctl set Logical_Router {subject} enabled=true",
     "router-missing": "--router of `ovnmesh controller` names it.",
 }

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.cluster.discovery import (
     Invitation,
@@ -37,6 +36,7 @@ from ovnmesh.icdb.database.files import (
 from ovnmesh.icdb.database.listeners import parse_raft_address
 from ovnmesh.icdb.database.waiting_log import WaitingLog
 from ovnmesh.icdb.settings import Cluster, Settings
+from ovnmesh.model.addresses import Address
 from ovnmesh.model.remote import tcp_method
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
+from ovnmesh.model.addresses import Address
 from ovnmesh.model.remote import endpoint
 
 # Long enough for a busy node of another city; a leader asks several nodes, one after the other.

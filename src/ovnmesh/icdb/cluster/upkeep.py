@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.backup.archive import read_server
 from ovnmesh.icdb.cluster.bootstrap import raft_port
@@ -39,6 +38,7 @@ from ovnmesh.icdb.database.raft_status import (
     read_status,
 )
 from ovnmesh.icdb.settings import Cluster, Settings
+from ovnmesh.model.addresses import Address
 from ovnmesh.model.remote import tcp_method
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
+from ovnmesh.model.addresses import Address
 from ovnmesh.model.remote import endpoint_of
 
 

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ovnmesh.config import Address
 from ovnmesh.errors import IcDbError
 from ovnmesh.host.connections import listeners
 from ovnmesh.host.programs import program
@@ -22,6 +21,7 @@ from ovnmesh.icdb.database.files import IcDatabase, run_tool
 from ovnmesh.icdb.database.raft_status import call, control_socket
 from ovnmesh.icdb.database.waiting_log import WaitingLog
 from ovnmesh.icdb.settings import Folders
+from ovnmesh.model.addresses import Address
 from ovnmesh.model.remote import endpoint, ptcp_method
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ovnmesh import ovn_keys as keys
-from ovnmesh.config import Network
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.settings import MAX_SWITCHES, WantedSwitch, next_network
+from ovnmesh.model.addresses import Network
 
 Operation = dict[str, object]
 

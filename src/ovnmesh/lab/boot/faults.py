@@ -25,7 +25,8 @@ from ovnmesh.lab.kubernetes import apiserver
 from ovnmesh.lab.network import netns
 from ovnmesh.lab.network import wiring as network
 from ovnmesh.lab.openstack import site as openstack_site
-from ovnmesh.lab.values.topology import IC_NETWORK, IcNode, Lab, Network, Node, Site
+from ovnmesh.lab.values.topology import IC_NETWORK, IcNode, Lab, Node, Site
+from ovnmesh.model.addresses import Network
 
 _GONE_TIMEOUT_S = 5.0
 _ELECTION_TIMEOUT_S = 5.0

@@ -11,12 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import (
-    IPv4Address,
     IPv4Interface,
     IPv4Network,
-    IPv6Address,
     IPv6Interface,
-    IPv6Network,
 )
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +25,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from ovnmesh.errors import LabError, ProcessError
 from ovnmesh.host.process import all_pids, run
+from ovnmesh.model.addresses import Address, Network
 
 NETNS_DIR = Path("/run/netns")
 
@@ -116,14 +114,12 @@ class Links:
                     flags=_IFA_F_NODAD if address.version == 6 else 0,
                 )
 
-    def set_route(
-        self, destination: IPv4Network | IPv6Network | None, via: IPv4Address | IPv6Address
-    ) -> None:
+    def set_route(self, destination: Network | None, via: Address) -> None:
         """Make or replace a route; None is the default route of the next hop's family."""
         default = "0.0.0.0/0" if via.version == 4 else "::/0"
         self._ipr.route("replace", dst=str(destination or default), gateway=str(via))
 
-    def delete_route(self, destination: IPv4Network | IPv6Network) -> None:
+    def delete_route(self, destination: Network) -> None:
         """Remove a route; nothing happens if there is none."""
         try:
             self._ipr.route("del", dst=str(destination))

@@ -18,12 +18,12 @@ from ovnmesh.lab.values.topology import (
     IcNode,
     Interface,
     Lab,
-    Network,
     Node,
     Pod,
     Site,
     Subnet,
 )
+from ovnmesh.model.addresses import Network
 
 _IC_BRIDGE = "br-ic"
 _IC_CUT_PRIORITY = 100

@@ -6,7 +6,6 @@ large package. Asks Neutron for what any user could ask for; OVN's rows are Neut
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from openstack.config import OpenStackConfig
@@ -16,6 +15,7 @@ from openstack.exceptions import SDKException
 from ovnmesh.errors import LabError
 from ovnmesh.lab.values.openstack_shape import REGION
 from ovnmesh.lab.values.topology import PHYSICAL_NETWORK, Site
+from ovnmesh.model.addresses import Network
 
 EXTERNAL_NETWORK = "public"
 """Name of the external network (devstack's)."""
@@ -132,9 +132,7 @@ def _make_networks(site: Site, connection: Connection, routers: dict[str, Any]) 
     return made
 
 
-def _make_subnet(
-    connection: Connection, network: Any, cidr: IPv4Network | IPv6Network, **options: Any
-) -> Any:
+def _make_subnet(connection: Connection, network: Any, cidr: Network, **options: Any) -> Any:
     return connection.network.create_subnet(
         name=f"{network.name}-v{cidr.version}",
         network_id=network.id,
@@ -165,9 +163,7 @@ def _make_ports(site: Site, connection: Connection, networks: dict[str, Any]) ->
     return {port.name: port.id for port in made}
 
 
-def allow_ingress(
-    connection: Connection, networks: Iterable[IPv4Network | IPv6Network]
-) -> tuple[str, ...]:
+def allow_ingress(connection: Connection, networks: Iterable[Network]) -> tuple[str, ...]:
     """Let networks reach the VMs: ingress rules of the default security group.
 
     Args:

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 
 import yaml
 
+from ovnmesh import ovn_keys as keys
 from ovnmesh.lab import daemons
 from ovnmesh.lab.network import loopback
 from ovnmesh.lab.openstack import keystone, mariadb, neutron, template, wsgi
 from ovnmesh.lab.openstack.install import Installation
 from ovnmesh.lab.values.openstack_shape import (
     FORWARD,
-    GATEWAY_CHASSIS,
     KEYSTONE,
     MARIADB,
     NEUTRON,
@@ -65,7 +65,7 @@ def site_document(site: Site) -> dict[str, object]:
         "clouds-yaml": str(cloud.clouds_yaml),
         "routers": list(cloud.routers),
         "ic-db-host": site.ic_db_host,
-        "gw-nodes": GATEWAY_CHASSIS,
+        "gw-nodes": keys.ENABLE_AS_GATEWAY,
         "auto-route": site.auto_route,
     }
 

@@ -9,15 +9,8 @@ which never name a gateway port (pkg/ovs ovn-nb-nat.go).
 
 from ovnmesh.lab.values.layout import mac_of
 from ovnmesh.lab.values.logical import VENDOR, Command, policy_commands
-from ovnmesh.lab.values.topology import (
-    PHYSICAL_NETWORK,
-    ROUTER,
-    External,
-    Interface,
-    Network,
-    Pod,
-    Site,
-)
+from ovnmesh.lab.values.topology import PHYSICAL_NETWORK, ROUTER, External, Interface, Pod, Site
+from ovnmesh.model.addresses import Network
 
 SWITCH = "ovn-external"
 """Kube-OVN's switch to the external network (``--external-gateway-switch``)."""

@@ -26,12 +26,12 @@ from ovnmesh.lab.values.topology import (
     IcNode,
     Interface,
     Lab,
-    Network,
     Node,
     Pod,
     Site,
     Subnet,
 )
+from ovnmesh.model.addresses import Network
 
 _FIRST_NODE_HOST = 10
 _CONTROL_HOST = 2

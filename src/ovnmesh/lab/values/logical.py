@@ -8,7 +8,8 @@ cluster.
 
 from collections.abc import Iterable, Sequence
 
-from ovnmesh.lab.values.topology import JOIN, ROUTER, Network, Node, Pod, Site, Subnet
+from ovnmesh.lab.values.topology import JOIN, ROUTER, Node, Pod, Site, Subnet
+from ovnmesh.model.addresses import Network
 
 SUBNET_POLICY_PRIORITY = 31000
 """Traffic to a subnet of the cluster is routed normally (SubnetRouterPolicyPriority)."""

@@ -5,8 +5,10 @@ is running.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Address
 from pathlib import Path
+
+from ovnmesh.model.addresses import Network
 
 NEUTRON_PORT = 9696
 """TCP port of Neutron's API (neutron.conf, ``bind_port``)."""
@@ -14,8 +16,6 @@ KEYSTONE_PORT = 5000
 """TCP port of Keystone's API (its installation guide)."""
 REGION = "RegionOne"
 """Region of the catalog, the usual one (keystone-manage bootstrap, ``--bootstrap-region-id``)."""
-GATEWAY_CHASSIS = "enable-chassis-as-gw"
-"""Word in ``ovn-cms-options`` of chassis where Neutron may put routers' gateways."""
 MARIADB, KEYSTONE, NEUTRON, FORWARD = "mariadb", "keystone", "neutron", "forward"
 """Daemons of a site, as `lab status` and `lab fault kill` call them."""
 ROUTER_PREFIX = "neutron-"
@@ -38,7 +38,7 @@ class TenantNetwork:
     """
 
     name: str
-    cidrs: tuple[IPv4Network | IPv6Network, ...]
+    cidrs: tuple[Network, ...]
     router: str
 
 

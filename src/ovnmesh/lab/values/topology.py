@@ -10,18 +10,18 @@ from ipaddress import (
     IPv4Interface,
     IPv4Network,
     IPv6Interface,
-    IPv6Network,
     ip_interface,
 )
 from pathlib import Path
 
 from ovnmesh.errors import LabError
 from ovnmesh.lab.values.openstack_shape import OpenStack
+from ovnmesh.model.addresses import Network
+from ovnmesh.ovn_keys import DEFAULT_ROUTER
 
 Interface = IPv4Interface | IPv6Interface
-Network = IPv4Network | IPv6Network
 
-ROUTER = "ovn-cluster"
+ROUTER = DEFAULT_ROUTER
 """Kube-OVN's router of the default VPC (``--cluster-router``)."""
 OVN_DEFAULT = "ovn-default"
 """Kube-OVN's default subnet (``--default-logical-switch``)."""

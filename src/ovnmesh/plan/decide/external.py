@@ -146,8 +146,7 @@ def _check_nat(
                 f"router {router.wish.name} has NAT rules ({_title(nats)}), but no gateway port to "
                 "an external network. OVN would apply them to the traffic with other sites, and "
                 f"lose it; the port {keys.NAT_GUARD} keeps OVN from that. Give the router a "
-                "gateway port in the network of these addresses, or remove the rules: ovn-nbctl "
-                "lr-nat-del",
+                "gateway port in the network of these addresses, or remove the rules.",
                 Severity.WARNING,
             ),
         )

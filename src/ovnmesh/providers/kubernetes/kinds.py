@@ -10,9 +10,16 @@ from typing import Any, TypeVar
 
 from lightkube.generic_resource import create_global_resource, create_namespaced_resource
 
-from ovnmesh.config import CONFIG_NAME, CONFIG_NAMESPACE, INTERCONNECTION_NAME
 from ovnmesh.errors import ConfigError, Problem
-from ovnmesh.providers.cluster import Node, Subnet, parse_node, parse_subnet
+from ovnmesh.providers.cluster import (
+    CONFIG_NAME,
+    CONFIG_NAMESPACE,
+    INTERCONNECTION_NAME,
+    Node,
+    Subnet,
+    parse_node,
+    parse_subnet,
+)
 
 #: Kube-OVN's label on gateway nodes (pkg/util/const.go, ICGatewayLabel); kube-ovn-cni marks the
 #: chassis of a node by it.

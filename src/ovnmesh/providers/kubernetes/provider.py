@@ -13,11 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from ovnmesh.config import CONFIG_NAME, CONFIG_NAMESPACE, INTERCONNECTION_NAME
 from ovnmesh.errors import Problem, ProviderError
 from ovnmesh.model.report import PassReport
+from ovnmesh.ovn_keys import DEFAULT_ROUTER
 from ovnmesh.providers.base import Wish
-from ovnmesh.providers.cluster import DEFAULT_VPC, Node, Subnet
+from ovnmesh.providers.cluster import (
+    CONFIG_NAME,
+    CONFIG_NAMESPACE,
+    INTERCONNECTION_NAME,
+    Node,
+    Subnet,
+)
 from ovnmesh.providers.kubernetes.api import Api, KindUnknown
 from ovnmesh.providers.kubernetes.cache import Cache
 from ovnmesh.providers.kubernetes.kinds import (
@@ -52,7 +58,7 @@ class KubernetesProvider:
 
     advice = ADVICE
 
-    def __init__(self, kubeconfig: Path | None = None, router: str = DEFAULT_VPC) -> None:
+    def __init__(self, kubeconfig: Path | None = None, router: str = DEFAULT_ROUTER) -> None:
         self._router = router
         self._api = Api(kubeconfig)
         self._cache = Cache()

@@ -13,10 +13,10 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from ovnmesh.config import CONFIG_NAME, CONFIG_NAMESPACE, INTERCONNECTION_NAME
 from ovnmesh.errors import ProviderError
 from ovnmesh.model.backoff import Backoff
 from ovnmesh.model.report import PassReport, SiteState
+from ovnmesh.providers.cluster import CONFIG_NAME, CONFIG_NAMESPACE, INTERCONNECTION_NAME
 from ovnmesh.providers.kubernetes.api import Api
 from ovnmesh.providers.kubernetes.cache import Cache
 from ovnmesh.providers.kubernetes.events import About, find_news, make_event

@@ -20,7 +20,7 @@ import aiohttp
 import kopf
 import yarl
 
-from ovnmesh.config import CONFIG_NAMESPACE
+from ovnmesh.providers.cluster import CONFIG_NAMESPACE
 from ovnmesh.providers.kubernetes.kinds import CONFIG_MAPS, KINDS, SUBNETS, Body, Kind
 
 LOG = logging.getLogger(__name__)

@@ -6,9 +6,10 @@ Called by the provider and by `ovnmesh site validate`. Pure.
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from ovnmesh.config import Network, quote
+from ovnmesh.config import quote
 from ovnmesh.config.fields import did_you_mean
 from ovnmesh.errors import Problem
+from ovnmesh.model.addresses import Network
 from ovnmesh.model.denied import collect_reasons
 from ovnmesh.model.desired import Router
 from ovnmesh.model.prefixes import from_network

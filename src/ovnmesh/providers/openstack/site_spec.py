@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from ovnmesh.config.fields import (
     NAME_EXPECTED,
     Fields,
-    Network,
     check_name,
     describe,
     parse_cidr,
@@ -25,6 +24,7 @@ from ovnmesh.config.interconnect import InterconnectConfig, parse_config
 from ovnmesh.config.key import Key, Kind, typed_data
 from ovnmesh.config.keys import BY_NAME
 from ovnmesh.errors import ConfigError, Problem
+from ovnmesh.model.addresses import Network
 
 SITE_FILE = "/etc/ovnmesh/openstack.yaml"
 """Where the site file is unless a command is told otherwise."""

@@ -15,9 +15,6 @@ from ovnmesh.config.key import Key, Kind, typed_data
 from ovnmesh.config.keys import BY_NAME, BY_SPEC_NAME
 from ovnmesh.errors import ConfigError, Problem
 
-INTERCONNECTION_NAME = "default"
-"""The one Interconnection of a cluster."""
-
 
 def parse_interconnection(
     spec: object, where: str, nodes: Sequence[str] = ()
