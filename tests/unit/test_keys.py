@@ -8,7 +8,7 @@ import pytest
 from deploy_manifests import ROOT, crd
 
 from ovnmesh.config import InterconnectConfig, parse_config
-from ovnmesh.config.key import Key, Kind
+from ovnmesh.config.key import Key, ValueType
 from ovnmesh.config.keys import BY_NAME, BY_SPEC_NAME, GATEWAY_KEYS, KEYS, SITE_KEYS
 from ovnmesh.errors import ConfigError
 from ovnmesh.model.desired import GatewayPolicy
@@ -23,11 +23,11 @@ TEXTS = {"enable-ic": "true", "az-name": "az1", "ic-db-host": "192.0.2.1", "gw-n
 TEXTS |= {"auto-route": "true"}
 TYPED: dict[str, Any] = {"azName": "az1", "icDBHosts": ["192.0.2.1"], "gatewayNodes": ["gw"]}
 CRD_TYPES = {
-    Kind.TEXT: "string",
-    Kind.BOOLEAN: "boolean",
-    Kind.NUMBER: "integer",
-    Kind.NUMBER_OR_TEXT: None,
-    Kind.LIST: "array",
+    ValueType.TEXT: "string",
+    ValueType.BOOLEAN: "boolean",
+    ValueType.NUMBER: "integer",
+    ValueType.NUMBER_OR_TEXT: None,
+    ValueType.LIST: "array",
 }
 every_key = pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
 
@@ -79,13 +79,13 @@ def test_the_schema_has_these_fields() -> None:
 def test_the_schema_has_the_keys_type_bounds_and_default(key: Key) -> None:
     schema = SPEC[key.spec_name]
     assert schema.get("type") == CRD_TYPES[key.kind]
-    assert schema.get("x-kubernetes-int-or-string", False) is (key.kind is Kind.NUMBER_OR_TEXT)
+    assert schema.get("x-kubernetes-int-or-string", False) is (key.kind is ValueType.NUMBER_OR_TEXT)
     shown = schema.get("default", "")
     assert (str(shown).lower() if isinstance(shown, bool) else str(shown)) == typed_default(key)
     assert tuple(schema.get("enum", ())) == key.choices
-    if key.kind is Kind.NUMBER:
+    if key.kind is ValueType.NUMBER:
         assert (schema["minimum"], schema["maximum"]) == key.bounds
-    if key.kind is Kind.NUMBER_OR_TEXT:
+    if key.kind is ValueType.NUMBER_OR_TEXT:
         assert key.bounds is not None
         rule = schema["x-kubernetes-validations"][0]["rule"]
         assert f"self >= {key.bounds[0]} && self <= {key.bounds[1]}" in rule

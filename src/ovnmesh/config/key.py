@@ -12,7 +12,7 @@ from typing import Any
 from ovnmesh.config.fields import Fields, Report, describe, quote
 
 
-class Kind(enum.Enum):
+class ValueType(enum.Enum):
     """In which of YAML's own types a value is written."""
 
     TEXT = "text"
@@ -46,7 +46,7 @@ class Key:
     name: str
     spec_name: str
     field: str
-    kind: Kind
+    kind: ValueType
     parse: Callable[[str, Report], Any]
     show: Callable[[Any], str] = str
     default: Any
@@ -105,14 +105,14 @@ def typed_data(
     return data
 
 
-def _text(kind: Kind, value: object) -> str | None:
+def _text(kind: ValueType, value: object) -> str | None:
     """A value of YAML's own types as text; None if it is not of the kind."""
     if isinstance(value, bool):
-        return str(value).lower() if kind is Kind.BOOLEAN else None
+        return str(value).lower() if kind is ValueType.BOOLEAN else None
     if isinstance(value, int):
-        return str(value) if kind in (Kind.NUMBER, Kind.NUMBER_OR_TEXT) else None
+        return str(value) if kind in (ValueType.NUMBER, ValueType.NUMBER_OR_TEXT) else None
     if isinstance(value, str):
-        return value if kind in (Kind.TEXT, Kind.NUMBER_OR_TEXT) else None
-    if kind is Kind.LIST and isinstance(value, list) and value:
+        return value if kind in (ValueType.TEXT, ValueType.NUMBER_OR_TEXT) else None
+    if kind is ValueType.LIST and isinstance(value, list) and value:
         return ",".join(value) if all(isinstance(item, str) for item in value) else None
     return None

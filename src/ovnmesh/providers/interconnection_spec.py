@@ -11,7 +11,7 @@ from functools import partial
 
 from ovnmesh.config.fields import Fields
 from ovnmesh.config.interconnect import InterconnectConfig, parse_config
-from ovnmesh.config.key import Key, Kind, typed_data
+from ovnmesh.config.key import Key, ValueType, typed_data
 from ovnmesh.config.keys import BY_NAME, BY_SPEC_NAME
 from ovnmesh.errors import ConfigError, Problem
 
@@ -57,5 +57,5 @@ def _rename(where: str, problem: Problem) -> Problem:
 
 
 def _expected(key: Key) -> str:
-    bare = key.kind in (Kind.BOOLEAN, Kind.NUMBER)
+    bare = key.kind in (ValueType.BOOLEAN, ValueType.NUMBER)
     return f"{key.typed}, without quotes" if bare else key.typed

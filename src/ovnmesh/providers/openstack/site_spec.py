@@ -21,7 +21,7 @@ from ovnmesh.config.fields import (
     split,
 )
 from ovnmesh.config.interconnect import InterconnectConfig, parse_config
-from ovnmesh.config.key import Key, Kind, typed_data
+from ovnmesh.config.key import Key, ValueType, typed_data
 from ovnmesh.config.keys import BY_NAME
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.model.addresses import Network
@@ -119,9 +119,9 @@ def parse_site(document: object, where: str, lines: Mapping[object, int]) -> Ope
 
 
 def _expected(key: Key) -> str:
-    if key.kind is Kind.LIST:
+    if key.kind is ValueType.LIST:
         return f"text, or {key.typed}"
-    return f"{key.typed}; put it in quotes" if key.kind is Kind.TEXT else key.typed
+    return f"{key.typed}; put it in quotes" if key.kind is ValueType.TEXT else key.typed
 
 
 def _take_text(fields: Fields, key: str) -> str:
