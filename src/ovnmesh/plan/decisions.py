@@ -30,7 +30,7 @@ class Decisions:
     """What one site is to be like, decided before anything of it is written.
 
     Attributes:
-        desired: the wish.
+        desired: the wish, as it is recorded.
         observed: the site and the mesh, with untagged ports called after the wanted AZ name.
         attachments: which router serves which transit switch.
         stages: where each transit switch stands.
@@ -89,26 +89,26 @@ def decide(desired: Desired, observed: Observed, ages: Ages) -> Decisions:
     deniable, manual_findings = split_manual(observed, manual)
     denied = decide_denied(desired, observed, external.denied, deniable, foreign, conflicts.denied)
     gateways = decide_gateways(desired, observed, ages)
-    mtu = (desired.gateways.mtu_bytes, gateways.marked)
+    mtu_bytes, marked = desired.gateways.mtu_bytes, gateways.marked
     listed = [prefix for prefix in denied.listed if prefix not in (*LINK_LOCAL, *foreign)]
     return Decisions(
-        wish,
-        observed,
-        attachments,
-        stages,
-        endpoints,
-        external,
-        conflicts,
-        denied,
-        gateways,
-        decide_ports(observed, attachments, stages, endpoints, mtu),
-        (
+        desired=wish,
+        observed=observed,
+        attachments=attachments,
+        stages=stages,
+        endpoints=endpoints,
+        external=external,
+        conflicts=conflicts,
+        denied=denied,
+        gateways=gateways,
+        ports=decide_ports(observed, attachments, stages, endpoints, mtu_bytes, marked),
+        findings=(
             *attachments.findings,
             *address_findings,
             *gateways.findings,
             *conflicts.findings,
             *external.findings,
-            *(check_mtu(gateways.marked, observed) if desired.gateways.mtu_bytes is None else ()),
+            *(check_mtu(marked, observed) if mtu_bytes is None else ()),
             *(manual_findings if desired.auto_route else ()),
             *check_deny_list(listed, observed.capabilities),
         ),

@@ -64,7 +64,7 @@ def decide_order(
     switches = sorted(observed.ic.transit_switches, key=_natural)
     drained = frozenset(gateway for gateway in gateways if gateway.node in known.drained)
     willing = [gateway for gateway in gateways if gateway not in drained] or list(gateways)
-    leaders = _leaders(desired, known, switches, (gateways, willing))
+    leaders = _leaders(desired, known, switches, gateways, willing)
     active: dict[str, str] = {}
     pending: dict[Condition, float] = {}
     serving = [gateway for gateway in candidates if gateway not in drained]
@@ -106,10 +106,10 @@ def _leaders(
     desired: Desired,
     known: GatewayState,
     switches: Sequence[str],
-    all_and_willing: tuple[Sequence[Gateway], Sequence[Gateway]],
+    gateways: Sequence[Gateway],
+    willing: Sequence[Gateway],
 ) -> dict[str, Gateway]:
     """Leaders as they were, but for what the configuration has changed since."""
-    gateways, willing = all_and_willing
     of_node = {gateway.node: gateway for gateway in gateways}
     before = {ts: of_node[node] for ts, node in known.leaders.items() if node in of_node}
     active_active = desired.gateways.active_active

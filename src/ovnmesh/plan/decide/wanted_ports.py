@@ -4,7 +4,7 @@ Called by `plan.decisions`. A switch that ovn-ic has yet to make waits, and so d
 has to go first because it is on another router. Must not write anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ovnmesh.model.addresses import Endpoint
@@ -47,7 +47,8 @@ def decide_ports(
     attachments: Attachments,
     stages: Stages,
     endpoints: Mapping[str, Endpoint],
-    mtu: tuple[int | None, tuple[str, ...]],
+    mtu_bytes: int | None,
+    gateways: Sequence[str],
 ) -> WantedPorts:
     """Put together what is known of each transit switch.
 
@@ -56,8 +57,8 @@ def decide_ports(
         attachments: which router each is to be connected to.
         stages: where each stands.
         endpoints: our place on each.
-        mtu: as configured in bytes (None to find out, 0 for no limit), and names of the chassis
-            that are gateways.
+        mtu_bytes: largest packet, as configured: None to find out, 0 for no limit.
+        gateways: names of the chassis that are gateways.
     """
     nb, known = observed.nb, set(observed.ic.transit_switches)
     moved = {
@@ -69,7 +70,7 @@ def decide_ports(
         ts: WantedPort(
             attachments.by_switch[ts],
             park(endpoint) if ts in stages.parked else endpoint,
-            gateway_mtu(mtu[0], observed.ic.transit_switches[ts], mtu[1], observed),
+            gateway_mtu(mtu_bytes, observed.ic.transit_switches[ts], gateways, observed),
         )
         for ts, endpoint in endpoints.items()
         if ts in nb.switches and ts not in moved
