@@ -7,10 +7,13 @@ import pytest
 from ovnmesh.access.mesh import MeshSession
 from ovnmesh.access.session import Session
 from ovnmesh.access.sites import SiteAddress
-from ovnmesh.errors import ConfigError, IcDbError, OvnmeshError
+from ovnmesh.errors import ConfigError, IcDbError, OvnmeshError, StalePlan
 from ovnmesh.model.prefixes import Prefix
-from ovnmesh.model.remote import parse_remote
-from ovnmesh.operate import gateway
+from ovnmesh.model.remote import Remote, parse_remote
+from ovnmesh.operate import gateway, look
+from ovnmesh.operate.diagnose import diagnose
+from ovnmesh.operate.forget import count_leftovers, find_leftovers, forget
+from ovnmesh.operate.leave import leave
 from ovnmesh.operate.manual_route import add_route, delete_route, parse_route_prefix
 from ovnmesh.operate.transit_switch import add_switch, list_switches, remove_switch
 from servers import wait_for
@@ -21,6 +24,10 @@ def address_of(site) -> SiteAddress:
         f"az{site.number}",
         *(parse_remote(each.remote) for each in (site.nb, site.sb, site.ic.nb, site.ic.sb)),
     )
+
+
+def remotes_of(ic) -> tuple[Remote, Remote]:
+    return parse_remote(ic.nb.remote), parse_remote(ic.sb.remote)
 
 
 def test_manual_route_added_and_removed(pair) -> None:
@@ -117,7 +124,7 @@ def test_gateway_without_a_controller_records_the_wish(two_gateways) -> None:
 
 def test_transit_switch_that_no_site_uses_yet_is_named_with_who_is_awaited(pair, ic) -> None:
     told: list[str] = []
-    with MeshSession(parse_remote(ic.nb.remote), parse_remote(ic.sb.remote)) as mesh:
+    with MeshSession(*remotes_of(ic)) as mesh:
         with pytest.raises(OvnmeshError, match="waited 0 s for az1") as late:
             add_switch(mesh, "ts1", None, 0.0, told.append)
         assert "ovnmesh forget AZ" in str(late.value)
@@ -135,7 +142,94 @@ def test_transit_switch_that_no_site_uses_yet_is_named_with_who_is_awaited(pair,
 
 
 def test_last_transit_switch_is_not_removed(pair, ic) -> None:
-    with MeshSession(parse_remote(ic.nb.remote), parse_remote(ic.sb.remote)) as mesh:
+    with MeshSession(*remotes_of(ic)) as mesh:
         with pytest.raises(OvnmeshError, match="no other one is in service at az1, az2"):
             remove_switch(mesh, "ts", False, 0.0, quiet)
         assert not mesh.read().transit_switches["ts"].draining
+
+
+def test_transit_switch_that_is_being_removed_is_put_back_into_service(pair, ic) -> None:
+    with MeshSession(*remotes_of(ic)) as mesh:
+        with pytest.raises(OvnmeshError, match="waited 0 s for az1"):
+            add_ts1(mesh)
+        wait_for(lambda: mesh.read().transit_switches["ts1"].claims, 10, "claims on ts1")
+        with pytest.raises(OvnmeshError, match="to leave it"):
+            remove_switch(mesh, "ts1", False, 0.0, quiet)
+        assert mesh.read().transit_switches["ts1"].draining
+        with pytest.raises(OvnmeshError, match="waited 0 s for az1"):
+            add_ts1(mesh)
+        assert not mesh.read().transit_switches["ts1"].draining
+        remove_switch(mesh, "ts1", True, 20.0, quiet)
+
+
+def add_ts1(mesh: MeshSession) -> None:
+    add_switch(mesh, "ts1", None, 0.0, quiet)
+
+
+def test_wish_about_gateways_is_recorded_although_somebody_else_writes(
+    two_gateways, monkeypatch
+) -> None:
+    rivals, apply = [1, 2], Session.apply
+
+    def meet_a_rival(self: Session, batch) -> None:
+        if rivals:
+            rivals.pop()
+            raise StalePlan("a rival was quicker")
+        apply(self, batch)
+
+    monkeypatch.setattr(Session, "apply", meet_a_rival)
+    assert gateway.undrain(address_of(two_gateways), "az1-gw", quiet) is None
+    done = gateway.drain(address_of(two_gateways), "az1-n1", quiet)
+    assert done is not None
+    assert rivals == []
+
+
+def test_look_at_sites_and_at_their_mesh(pair, ic) -> None:
+    one, two = pair
+    addresses = [address_of(one), address_of(two)]
+    told: list[str] = []
+    assert not look.all_connected(look.wait_connected(addresses, 0.0, told.append))
+    carry(one, "az1-gw")
+    carry(two, "az2-gw")
+    seen = look.wait_connected(addresses, 20.0, told.append)
+    assert look.all_connected(seen)
+    assert sorted(seen) == ["az1", "az2"]
+    mesh = look.look_at_mesh(addresses)
+    assert mesh is not None
+    assert [zone.az for zone in mesh.zones] == ["az1", "az2"]
+    one.stop_controllers()
+    ic.sb.stop()
+    lost = look.look_at(addresses[0])
+    assert [each.code for each in lost.findings] == ["controller-missing", "ic-unreachable"]
+    assert look.look_at_mesh(addresses) is None
+    assert look.wait_connected(addresses[:1], 0.0, told.append)["az1"] == lost
+    codes = [each.code for each in diagnose(addresses[0])]
+    assert {"ic-unreachable", "controller-missing"} <= set(codes)
+    one.nb.stop()
+    assert look.look_at(addresses[0]).state == "unreachable"
+    (away,) = diagnose(addresses[0])
+    assert (away.code, away.subject) == ("site-unreachable", "az1")
+    assert away.message.startswith("site az1: OVN_Northbound cannot be reached")
+    ic.sb.start()
+    one.nb.start()
+
+
+def test_site_that_leaves_without_its_mesh_says_what_is_left(pair, ic) -> None:
+    one, two = pair
+    one.stop_controllers()
+    two.stop_controllers()
+    ic.sb.stop()
+    with pytest.raises(ConfigError, match="interconnection databases that do not answer"):
+        leave(address_of(one), False, quiet)
+    told: list[str] = []
+    left = leave(address_of(one), True, told.append)
+    assert not left.clean
+    assert str(left).endswith("ovnmesh forget AZ")
+    assert "remove transit ports and learned routes" in told
+    assert "ovnmesh" not in one.nb.dump("NB_Global")
+    ic.sb.start()
+    with MeshSession(*remotes_of(ic)) as mesh:
+        left_behind = find_leftovers(mesh, "az1")
+        assert count_leftovers(left_behind) > 1
+        forget(mesh, left_behind)
+        assert find_leftovers(mesh, "az1") == ()
