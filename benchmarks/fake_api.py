@@ -3,7 +3,7 @@
 Started by `kubernetes_idle`, through `FakeApi`; run by itself it is the server, which takes one
 command a line from its stdin and answers with one line of JSON. Every request is counted when it
 comes, and a watch for as long as it is open. Bookmarks come every minute, as from a real server:
-without them, kopf begins a watch again after 70 s. Must not measure the controller.
+without them, a watch is begun again after 75 s. Must not measure the controller.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from aiohttp import web
 
 from benchmarks.cluster_objects import beat, make_node, make_subnet
 
@@ -92,8 +91,6 @@ class _Counting:
         self.came[name] += 1
         self.open[name] += watch
         try:
-            if name == "WATCH /api/v1/namespaces":
-                return await _watch_namespaces(request)
             return await self._handler(request)
         finally:
             self.open[name] -= watch
@@ -101,15 +98,6 @@ class _Counting:
 
 def _bookmark(version: int) -> dict[str, Any]:
     return {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(version)}}}
-
-
-async def _watch_namespaces(request: Any) -> web.StreamResponse:
-    """Nothing happens to namespaces; the fake is silent about them."""
-    response = web.StreamResponse()
-    await response.prepare(request)
-    while True:
-        await asyncio.sleep(_BOOKMARK_S)
-        await response.write(json.dumps(_bookmark(1)).encode() + b"\n")
 
 
 def _with_bookmarks(serve: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:

@@ -10,6 +10,7 @@ from deploy_manifests import Rule, rules
 
 from fake_kubernetes import FakeKubernetes
 from ovnmesh.providers.kubernetes.provider import KubernetesProvider
+from ovnmesh.providers.kubernetes.publisher import SETTLE_S
 from servers import wait_for, wait_quiet
 from site_harness import CONFIG, SiteUnderTest, connected
 
@@ -288,6 +289,22 @@ def test_the_standby_is_silent_and_takes_over(joined) -> None:
     assert one.api.events() == events, "what was told is not told again"
 
 
+def test_a_controller_that_begins_tells_nothing_before_it_has_read(joined) -> None:
+    one, _ = joined
+    wait_for(lambda: one.status()["routes"] == {"advertised": 2, "remote": 2}, 5, "settled")
+    one.site.stop_controllers()
+    status, events = one.status(), copy.deepcopy(one.api.events())
+    one.api.store.hung = True
+    one.site.reports.clear()
+    one.control()
+    wait_for(lambda: one.site.reports and one.site.reports[-1].acting, 10, "acts by its record")
+    time.sleep(2 * SETTLE_S)
+    one.api.store.hung = False
+    wait_for(lambda: one.site.reports[-1].input_ok, 10, "has read")
+    time.sleep(2 * SETTLE_S)
+    assert (one.status(), one.api.events()) == (status, events)
+
+
 def test_an_interconnection_deleted_by_hand_comes_back(joined) -> None:
     one, _ = joined
     one.api.delete({"kind": "Interconnection", "metadata": {"name": "default"}})
@@ -307,7 +324,7 @@ def test_without_the_crd_everything_else_works(clusters) -> None:
 
 
 def test_the_cluster_role_permits_what_was_asked_and_nothing_else(joined) -> None:
-    """RBAC against the requests of a whole life: join, trouble, an Event twice, leave."""
+    """RBAC against the requests of a whole life: join, trouble, an Event twice, kinds that go."""
     one, _ = joined
     one.configure(auto="yes")
     wait_for(lambda: "ConfigInvalid" in one.reasons(), 5, "event")
@@ -319,6 +336,10 @@ def test_the_cluster_role_permits_what_was_asked_and_nothing_else(joined) -> Non
     wait_for(lambda: "ConfigMissing" in one.reasons("default"), 5, "event without ConfigMap")
     one.api.delete({"kind": "Interconnection", "metadata": {"name": "default"}})
     wait_for(lambda: one.condition("Degraded") == "True", 5, "made again")
+    for path in ("kubeovn.io/v1/subnets", "ovnmesh.io/v1/interconnections"):
+        one.api.undeclare(path)
+    crds = "customresourcedefinitions"
+    wait_for(lambda: sum(c.resource == crds for c in one.api.store.calls) == 2, 5, "CRDs watched")
     asked = {Rule(c.namespace, c.group, c.resource, c.name, c.verb) for c in one.api.store.calls}
     # RBAC names objects only where we name one: Nodes and Events have names we do not know.
     asked = {

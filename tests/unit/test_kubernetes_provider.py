@@ -1,53 +1,33 @@
 """The Kubernetes provider against a fake API: the contract, and what only an API can do."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
+from api_harness import ApiHarness, wait_for_state
 from provider_contract import CONFIG, ClusterContract, config_with, node, subnet, subnets, watching
 
-from fake_kubernetes import FakeKubernetes
 from ovnmesh.errors import ProviderError
 from ovnmesh.providers.kubernetes.provider import KubernetesProvider
 from servers import wait_for, wait_quiet
 
 
-class ApiHarness:
-    def __init__(self, tmp_path):
-        self.api = FakeKubernetes()
-        self.provider = KubernetesProvider(self.api.kubeconfig(tmp_path / "kubeconfig"))
-        self.put, self.delete = self.api.put, self.api.delete
-        self.take_away, self.bring_back = self.api.stop, self.api.start
-
-
 @pytest.fixture
-def harness(tmp_path) -> Iterator[ApiHarness]:
-    harness = ApiHarness(tmp_path)
-    try:
+def harness(tmp_path):
+    with ApiHarness(tmp_path) as harness:
         yield harness
-    finally:
-        harness.api.close()
-
-
-QUIET_S = 0.6
 
 
 class TestContract(ClusterContract):
-    quiet_s = QUIET_S
-
     @pytest.fixture
     def harness(self, tmp_path):
-        harness = ApiHarness(tmp_path)
-        try:
+        with ApiHarness(tmp_path) as harness:
             yield harness
-        finally:
-            harness.api.close()
 
 
 def test_watching_asks_for_nothing_while_nothing_changes(harness):
     harness.put(CONFIG)
     harness.put(node("n1", "10.0.0.1"))
-    with watching(harness.provider, QUIET_S):
+    with watching(harness.provider):
         harness.provider.read()
         wait_quiet(lambda: len(harness.api.store.calls))
         asked = len(harness.api.store.calls)
@@ -58,7 +38,7 @@ def test_watching_asks_for_nothing_while_nothing_changes(harness):
 
 def test_a_change_is_read_without_a_request(harness):
     harness.put(CONFIG)
-    with watching(harness.provider, QUIET_S) as watcher:
+    with watching(harness.provider) as watcher:
         harness.provider.read()
         wait_quiet(lambda: (watcher.calls, len(harness.api.store.calls)))
         watcher.settle()
@@ -71,7 +51,7 @@ def test_a_change_is_read_without_a_request(harness):
 
 def test_what_changes_elsewhere_in_an_object_is_no_change(harness):
     harness.put(node("n1", "10.0.0.1"))
-    with watching(harness.provider, QUIET_S) as watcher:
+    with watching(harness.provider) as watcher:
         harness.provider.read()
         wait_quiet(lambda: (watcher.calls, len(harness.api.store.calls)))
         watcher.settle()
@@ -85,7 +65,7 @@ def test_an_object_deleted_while_the_watch_had_expired_is_gone(harness):
     gone = subnet("gone", "10.17.0.0/16")
     harness.put(subnet("kept", "10.16.0.0/16"))
     harness.put(gone)
-    with watching(harness.provider, QUIET_S) as watcher:
+    with watching(harness.provider) as watcher:
         assert len(harness.provider.read().local) == 2
         harness.api.vanish(gone)
         harness.api.forget()
@@ -95,7 +75,7 @@ def test_an_object_deleted_while_the_watch_had_expired_is_gone(harness):
 
 def test_the_last_object_deleted_while_the_api_was_away_is_gone(harness):
     harness.put(CONFIG)
-    with watching(harness.provider, QUIET_S):
+    with watching(harness.provider):
         assert harness.provider.read().config_present
         harness.api.stop()
         harness.api.vanish(CONFIG)
@@ -108,54 +88,30 @@ def test_the_subnet_kind_may_come_later_and_go(harness):
     harness.put(CONFIG)
     path = "kubeovn.io/v1/subnets"
     harness.api.undeclare(path)
-    with watching(harness.provider, QUIET_S) as watcher:
+    with watching(harness.provider) as watcher:
         state = harness.provider.read()
         assert (state.local, state.problems) == ({}, ())
         watcher.settle()
-        harness.put(subnet("s1", "10.16.0.0/16"))
         harness.api.declare(path)
+        harness.put(subnet("s1", "10.16.0.0/16"))
         wait_for_state(harness, lambda state: subnets(state) == ["s1"])
-        harness.delete(subnet("s1", "10.16.0.0/16"))
         harness.api.undeclare(path)
         wait_for_state(harness, lambda state: state.local == {})
-
-
-def test_a_kind_that_comes_between_discovery_and_watch_is_watched(harness):
-    harness.put(CONFIG)
-    path = "kubeovn.io/v1/subnets"
-    harness.api.undeclare(path)
-    harness.api.declare_before_list_of_crds(path)
-    with watching(harness.provider, QUIET_S):
-        assert harness.provider.read().config_present
-        harness.put(subnet("s1", "10.16.0.0/16"))
-        wait_for_state(harness, lambda state: len(state.local) == 1)
 
 
 def test_a_kind_that_goes_while_it_is_watched_does_not_end_the_other_watches(harness):
     harness.put(CONFIG)
     harness.put(subnet("s1", "10.16.0.0/16"))
     path = "kubeovn.io/v1/subnets"
-    with watching(harness.provider, QUIET_S):
+    with watching(harness.provider):
         assert len(harness.provider.read().local) == 1
         harness.api.undeclare(path)
-        harness.api.forget()
         wait_for_state(harness, lambda state: state.local == {})
         harness.put(config_with(az_name="az9"))
         wait_for_state(harness, lambda state: state.config.az_name == "az9")
         harness.api.declare(path)
-        wait_for_state(harness, lambda state: len(state.local) == 1)
-
-
-def wait_for_state(harness, condition):
-    """Wait until the provider reads and what it reads is so."""
-
-    def holds():
-        try:
-            return condition(harness.provider.read())
-        except ProviderError:
-            return False
-
-    wait_for(holds, 15)
+        harness.put(subnet("s2", "10.17.0.0/16"))
+        wait_for_state(harness, lambda state: subnets(state) == ["s2"])
 
 
 def test_a_denied_list_is_an_error_that_names_the_rules(harness):
@@ -167,7 +123,7 @@ def test_a_denied_list_is_an_error_that_names_the_rules(harness):
 def test_a_denied_watch_heals_by_itself(harness):
     harness.put(CONFIG)
     harness.api.store.refuse["watch", "nodes"] = 403
-    with watching(harness.provider, QUIET_S):
+    with watching(harness.provider):
         time.sleep(0.5)
         harness.api.store.refuse.clear()
         wait_for_state(harness, lambda state: state.config_present)
@@ -175,32 +131,11 @@ def test_a_denied_watch_heals_by_itself(harness):
         wait_for(lambda: harness.provider.read().config.az_name == "az9")
 
 
-def test_one_denied_kind_is_told_until_it_is_granted_and_not_again_and_again(harness, caplog):
-    harness.put(CONFIG)
-    harness.api.store.refuse["watch", "subnets"] = 403
-    with watching(harness.provider, QUIET_S):
-        wait_for(lambda: denied(harness.provider))
-        time.sleep(6)  # kopf has given up and begun anew by now
-        assert denied(harness.provider)
-        told = [r for r in caplog.records if "watch subnets" in r.message and "trying" in r.message]
-        assert len(told) == 1
-        harness.api.store.refuse.clear()
-        wait_for(lambda: not denied(harness.provider), 15)
-
-
-def denied(provider):
-    try:
-        provider.read()
-    except ProviderError as error:
-        return "subnets: HTTP status 403" in str(error)
-    return False
-
-
 def test_no_mark_is_left_on_anybody_s_objects(harness):
     harness.put(CONFIG)
     harness.put(node("n1", "10.0.0.1"))
     harness.put(subnet("s1", "10.16.0.0/16"))
-    with watching(harness.provider, QUIET_S):
+    with watching(harness.provider):
         harness.provider.read()
         time.sleep(1.0)
     writes = [c for c in harness.api.store.calls if c.verb in ("create", "patch", "delete")]
@@ -217,7 +152,7 @@ def test_thousands_of_objects(harness):
     harness.put(CONFIG)
     harness.api.put_all([node(f"n{i}", f"10.1.{i // 250}.{i % 250 + 1}") for i in range(2000)])
     harness.api.put_all([subnet(f"s{i}", f"10.{i // 256}.{i % 256}.0/24") for i in range(2000)])
-    with watching(harness.provider, QUIET_S) as watcher:
+    with watching(harness.provider) as watcher:
         state = harness.provider.read()
         assert (len(state.denied), len(state.local)) == (2000, 2000)
         watcher.settle(0.5)

@@ -212,5 +212,5 @@ def _log_to_stderr(verbose: bool) -> None:
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    for noisy in ("ovsdbapp", "watchdog", "kopf", "httpx2", "openstack", "keystoneauth", "urllib3"):
+    for noisy in ("ovsdbapp", "watchdog", "httpx2", "openstack", "keystoneauth", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.DEBUG if verbose else logging.CRITICAL)

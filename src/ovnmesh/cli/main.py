@@ -40,7 +40,7 @@ COMMANDS = {
 
 #: The packages of each extra of pyproject.toml, by the names under which they are imported.
 EXTRAS = {
-    "kubernetes": ("aiohttp", "httpx2", "kopf", "lightkube", "yarl"),
+    "kubernetes": ("httpx2", "lightkube"),
     "openstack": ("keystoneauth1", "openstack", "requests"),
     "web": ("prometheus_client",),
     "lab": ("pydantic", "pydantic_core", "pyroute2"),

@@ -1,9 +1,9 @@
 """Implements `base.Provider`, and `base.Publisher`, on the Kubernetes API.
 
 Called by the controller. Reads the ConfigMap `ovn-ic-config`, the Interconnection, Nodes and
-Kube-OVN's Subnets: whole lists first, then what the watch brings. While the API does not answer,
-`read` says so and the controller keeps the last good state, for hours if need be. Must not decide
-what a wrong document means.
+Kube-OVN's Subnets; while it watches, it reads what the watch has brought and asks for nothing.
+While the API does not answer, `read` says so and the controller keeps the last good state, for
+hours if need be. Must not decide what a wrong document means.
 """
 
 import logging
@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from ovnmesh.errors import Problem, ProviderError
+from ovnmesh.errors import Problem, ProviderError, ProviderPending
 from ovnmesh.model.report import PassReport
 from ovnmesh.ovn_keys import DEFAULT_ROUTER
 from ovnmesh.providers.base import Wish
@@ -24,7 +24,7 @@ from ovnmesh.providers.cluster import (
     Node,
     Subnet,
 )
-from ovnmesh.providers.kubernetes.api import Api, KindUnknown
+from ovnmesh.providers.kubernetes.api import UNKNOWN, Api, Refused
 from ovnmesh.providers.kubernetes.cache import Cache
 from ovnmesh.providers.kubernetes.kinds import (
     CONFIG_MAPS,
@@ -36,15 +36,15 @@ from ovnmesh.providers.kubernetes.kinds import (
     ConfigObject,
     Kind,
     NodeObject,
+    Reduced,
     SubnetObject,
 )
 from ovnmesh.providers.kubernetes.publisher import Publisher
-from ovnmesh.providers.kubernetes.watch import Watch
+from ovnmesh.providers.kubernetes.watch import follow
 from ovnmesh.providers.sources import ADVICE, Document, choose_config, make_wish
 
 LOG = logging.getLogger(__name__)
 
-_LISTS_S = 0.1
 _Value = TypeVar("_Value", Node, Subnet)
 
 
@@ -62,37 +62,26 @@ class KubernetesProvider:
         self._router = router
         self._api = Api(kubeconfig)
         self._cache = Cache()
-        self._watch = Watch(self._api.connection, self)
-        self._publisher = Publisher(self._api, self._cache, self._on_created)
-        self._watching = False
-        #: Why places of the API do not answer, by place.
-        self._silent: dict[str, str] = {}
+        self._publisher = Publisher(self._api, self._cache)
         self._on_change: Callable[[], None] = lambda: None
-        self._lists_over = threading.Timer(0, self._on_change)
+        self._watching = False
+        #: Why kinds cannot be watched, by kind; written by the threads of all kinds.
+        self._problems: dict[str, str] = {}
+        self._lock = threading.Lock()
 
     def read(self) -> Wish:
         """Read everything now; without requests while a watch keeps what was read up to date.
 
         Raises:
+            ProviderPending: the watch has only just begun.
             ProviderError: the API cannot be asked, or refuses.
         """
-        silent = dict(self._silent)
-        if self._watching and silent:
-            raise ProviderError(f"Kubernetes API: {'; '.join(sorted(set(silent.values())))}")
         if not self._watching:
-            self._cache.outdate()
-        for kind in KINDS:
-            if self._cache.begin_list(kind):
-                objects = None
-                try:
-                    objects = {
-                        body["metadata"]["name"]: kind.reduce(body) for body in self._api.list(kind)
-                    }
-                    self._watch.require(kind)
-                except KindUnknown:
-                    objects = {}
-                finally:
-                    self._cache.end_list(kind, objects)
+            self._list()
+        elif problems := self._told():
+            raise ProviderError("; ".join(sorted(problems)))
+        elif not self._cache.complete:
+            raise ProviderPending("Kubernetes API: being read for the first time")
         found = self._cache.objects(INTERCONNECTIONS, ConfigObject).values()
         self._publisher.observed_generation = max((each.generation for each in found), default=0)
         return self._wish()
@@ -100,52 +89,61 @@ class KubernetesProvider:
     def watch(self, on_change: Callable[[], None], stop: threading.Event) -> None:
         """Block, calling `on_change` whenever a new `read` may differ, until `stop` is set."""
         self._on_change = on_change
-        self._cache.outdate()
+        self._cache.clear()
+        self._problems.clear()
         self._watching = True
         try:
             # The first call comes with the first lists, or with the news that there are none.
-            self._watch.run(stop)
+            follow(self._api, self, stop)
         finally:
-            self._lists_over.cancel()
             self._publisher.stop()
             self._watching = False
-            self._silent.clear()
 
     def publish(self, report: PassReport) -> None:
         """Tell the cluster what a pass found; returns at once."""
-        self._publisher.publish(report)
+        # A pass before the first reading knows less of the cluster than what was told last.
+        if self._cache.complete or self._told():
+            self._publisher.publish(report)
+
+    def on_list(self, kind: Kind, objects: dict[str, Reduced]) -> None:
+        """Called by the watch."""
+        self._changed(kind, self._cache.take_list(kind, objects))
 
     def on_event(self, kind: Kind, body: Body, *, deleted: bool) -> None:
         """Called by the watch."""
-        if self._cache.take_event(kind, body, deleted=deleted):
+        self._changed(kind, self._cache.take_event(kind, body, deleted=deleted))
+
+    def on_answer(self, kind: Kind, problem: str) -> None:
+        """Called by the watch."""
+        with self._lock:
+            before = self._told()
+            self._problems[kind.plural] = problem
+            now = self._told()
+        for new in now - before:
+            LOG.warning("%s; trying again", new)
+        if before and not now:
+            LOG.info("Kubernetes API answers again")
+        if before != now:
+            self._on_change()
+
+    def _changed(self, kind: Kind, differs: bool) -> None:
+        if differs:
             self._on_change()
         elif kind is INTERCONNECTIONS:
             self._publisher.look()
 
-    def on_list(self, kind: Kind) -> None:
-        """Called by the watch."""
-        self._cache.outdate(kind)
-        # All kinds are listed at about the same time: one call for all.
-        self._lists_over.cancel()
-        self._lists_over = threading.Timer(_LISTS_S, self._on_change)
-        self._lists_over.start()
+    def _told(self) -> set[str]:
+        return set(filter(None, self._problems.copy().values()))
 
-    def on_answer(self, place: str, problem: str) -> None:
-        """Called by the watch."""
-        if bool(problem) == (place in self._silent):
-            return  # as before
-        if problem:
-            self._silent[place] = problem
-            LOG.warning("Kubernetes API: %s; trying again", problem)
-        else:
-            del self._silent[place]
-            if not self._silent:
-                LOG.info("Kubernetes API answers again")
-                self._cache.outdate()
-        self._on_change()
-
-    def _on_created(self) -> None:
-        self._watch.require(INTERCONNECTIONS)
+    def _list(self) -> None:
+        for kind in KINDS:
+            try:
+                objects, _ = self._api.list(kind)
+            except Refused as refusal:
+                if refusal.status != UNKNOWN:
+                    raise
+                objects = {}
+            self._cache.take_list(kind, objects)
 
     def _wish(self) -> Wish:
         subnets, wrong_subnets = _sort_out(

@@ -10,7 +10,6 @@ and the status, by which it is known what has been told. Must not read databases
 import logging
 import socket
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ovnmesh.errors import ProviderError
@@ -44,13 +43,11 @@ class Publisher:
     Args:
         api: the requests.
         cache: what is known of the cluster.
-        on_created: called when the Interconnection has been made.
     """
 
-    def __init__(self, api: Api, cache: Cache, on_created: Callable[[], None]) -> None:
+    def __init__(self, api: Api, cache: Cache) -> None:
         self._api = api
         self._cache = cache
-        self._on_created = on_created
         self._instance = socket.gethostname()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -135,11 +132,9 @@ class Publisher:
             if about is not None:
                 self._api.post_event(make_event(news, about, self._instance, reading.now))
         self._announced = status
-        if known is None:
-            if not self._api.create_interconnection():
-                self._told = status  # the kind is not installed: nothing to keep it in
-                return
-            self._on_created()
+        if known is None and not self._api.create_interconnection():
+            self._told = status  # the kind is not installed: nothing to keep it in
+            return
         if not same_status(status, stands):
             self._api.apply_status(status)
         self._told = status

@@ -1,261 +1,154 @@
-"""kopf as a source of events: what changed, when a watch began anew, whether the API answers.
+"""Keeps up with every kind: lists it once, then watches it, in a thread of its own.
 
-Called by the provider, in a thread of its own. kopf keeps the watches alive (bookmarks, expired
-resource versions, kinds that come and go with their CRD) and hands over every event; it has no
-handlers that act, so it leaves no finalizer, annotation or status on anybody's objects. It does not
-tell when it lists a kind again, which is when deletions may have been missed: that is seen by
-watching its requests. Must not interpret objects.
+Called by the provider. A kind is listed again only if the watch cannot go on from where it was: the
+API has forgotten that version, was away (it may have come back with an older copy of its data), or
+no longer knows the kind. Must not interpret objects.
 """
 
-import asyncio
 import logging
+import random
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from itertools import chain, repeat
-from types import SimpleNamespace
-from typing import Any, Protocol
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
 
-import aiohttp
-import kopf
-import yarl
-
-from ovnmesh.providers.cluster import CONFIG_NAMESPACE
-from ovnmesh.providers.kubernetes.kinds import CONFIG_MAPS, KINDS, SUBNETS, Body, Kind
+from ovnmesh.errors import ProviderError
+from ovnmesh.model.backoff import Backoff
+from ovnmesh.providers.kubernetes.api import GONE, UNKNOWN, Api, Refused
+from ovnmesh.providers.kubernetes.kinds import KINDS, Body, Kind, Reduced
+from ovnmesh.providers.kubernetes.stream import Stream
 
 LOG = logging.getLogger(__name__)
 
-_RETRY_S = 1.0
-_CANCEL_S = 0.2
-_CANCELS = 10
-_RECONNECT_S = 0.2
-#: Objects of a list in memory at a time, and events taken at a time: an object may be large.
-_CHUNK = 250
-_WORKERS = 64
-_IDLE_S = 0.05
-_CONNECT_TIMEOUT_S = 5.0
-_CRDS = ("apiextensions.k8s.io", "v1", "customresourcedefinitions")
-_CRDS_PATH = "/apis/" + "/".join(_CRDS)
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.1, 3.0
+#: What has gone well for so long has not failed again.
+_STABLE_S = 10.0
+#: Without the right to watch CRDs, how often to ask whether a kind is there by now.
+_ABSENT_S = 10.0
+_END_S = 0.3
+_CRDS_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class Listener(Protocol):
-    """Who is told."""
+    """Who is told, from the threads of all kinds."""
+
+    def on_list(self, kind: Kind, objects: dict[str, Reduced]) -> None:
+        """All that there is of a kind; nothing if the API does not know the kind."""
 
     def on_event(self, kind: Kind, body: Body, *, deleted: bool) -> None:
         """An object was there, came, changed or went."""
 
-    def on_list(self, kind: Kind) -> None:
-        """The watch of a kind has begun anew, or might have to (see `Watch.require`)."""
-
-    def on_answer(self, place: str, problem: str) -> None:
-        """A place answered (problem is empty), or did not, and why.
-
-        Args:
-            place: verb and kind; "" for everything else.
-            problem: what went wrong.
-        """
+    def on_answer(self, kind: Kind, problem: str) -> None:
+        """A kind is watched (problem is empty), or cannot be, and why."""
 
 
-class Watch:
-    """Watches every kind.
+def follow(api: Api, listener: Listener, stop: threading.Event) -> None:
+    """Keep up with every kind until stopped, whatever happens."""
+    followers = [Follower(kind, api, listener, stop) for kind in KINDS]
+    threads = [threading.Thread(target=each.run, daemon=True) for each in followers]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for each in followers:
+        each.end()
+    deadline = time.monotonic() + _END_S
+    for thread in threads:
+        # One that is about to connect ends by itself, at the latest when that has timed out.
+        thread.join(max(0.0, deadline - time.monotonic()))
+
+
+class Follower:
+    """Keeps up with one kind.
 
     Args:
-        login: gives where the API is and who we are; may raise `kopf.LoginError`.
-        listener: told everything, from the watch's thread.
+        kind: the kind.
+        api: where it is.
+        listener: told everything, until `stop` is set.
+        stop: ends it, together with `end`.
     """
 
-    def __init__(self, login: Callable[[], kopf.ConnectionInfo], listener: Listener) -> None:
-        self._login = login
+    def __init__(self, kind: Kind, api: Api, listener: Listener, stop: threading.Event) -> None:
+        self._kind = kind
+        self._api = api
         self._listener = listener
-        self._paths = {kind.path: kind for kind in KINDS}
-        self._end_turn: Callable[[], None] = lambda: None
-        self._asked: set[str] = set()
-        self._sessions: list[aiohttp.ClientSession] = []
+        self._stop = stop
+        #: How far we have come; "" if it must be listed.
+        self._version = ""
+        self._stream: Stream | None = None
 
-    def run(self, stop: threading.Event) -> None:
-        """Watch until stopped, whatever happens."""
-        threading.Thread(target=self._end_with, args=(stop,), daemon=True).start()
-        while not stop.is_set():
-            self._asked.clear()
+    def run(self) -> None:
+        """List and watch, again and again."""
+        backoff = Backoff(_FIRST_PAUSE_S, _LAST_PAUSE_S)
+        while not self._stop.is_set():
+            wait_s, began = 0.0, time.monotonic()
             try:
-                loop = asyncio.new_event_loop()
-                # Tasks that are left over are not worth a word (see `_end_tasks`).
-                loop.set_exception_handler(lambda *_: None)
-                try:
-                    loop.run_until_complete(self._operate(stop))
-                finally:
-                    loop.close()
+                self._list_and_watch()
+            except ProviderError as error:
+                wait_s = self._take_refusal(error)
             except Exception as error:
-                # The thread's top: kopf gives up on errors that it takes for final, as a CRD that
-                # goes while it is watched.
-                self._listener.on_answer("", str(error) or type(error).__name__)
-                LOG.debug("watching Kubernetes failed, starting anew", exc_info=error)
-            stop.wait(_RETRY_S)
+                # The thread's top: a mistake of ours must not end it.
+                LOG.exception("watching %s failed", self._kind.plural)
+                self._version = ""
+                self._tell(f"watching {self._kind.plural} failed: {error!r}")
+            if time.monotonic() - began > _STABLE_S:
+                backoff.succeeded()
+            # Not all kinds, nor all controllers, at the same moment.
+            self._stop.wait(max(backoff.failed() * random.uniform(0.5, 1.0), wait_s))
 
-    def require(self, kind: Kind) -> None:
-        """Begin anew if a kind that exists is not watched: its CRD came after us.
+    def end(self) -> None:
+        """End what is being watched; to be called once `stop` is set."""
+        if stream := self._stream:
+            stream.close()
 
-        kopf follows CRDs, but takes those of its first list for kinds that it has discovered (1.45,
-        observation.py): one that came in between would never be watched. ConfigMaps are always
-        there: once they are asked for, so is every kind that was discovered.
-        """
-        if CONFIG_MAPS.plural in self._asked and kind.plural not in self._asked:
-            LOG.info(
-                "%s.%s exist but are not watched; starting the watch anew", kind.plural, kind.group
-            )
-            self._end_turn()
+    def _list_and_watch(self) -> None:
+        kind = self._kind
+        if not self._version:
+            objects, self._version = self._api.list(kind)
+            self._listener.on_list(kind, objects)
+        with self._open(kind.path, kind.name, self._version) as stream:
+            self._tell("")
+            for what, body in stream:
+                if what == "ERROR":
+                    LOG.debug("watching %s: %s", kind.plural, body.get("message"))
+                    self._version = ""
+                    return
+                self._version = body["metadata"]["resourceVersion"]
+                if what != "BOOKMARK" and kind.wants(body):
+                    self._listener.on_event(kind, body, deleted=what == "DELETED")
 
-    def _end_with(self, stop: threading.Event) -> None:
-        stop.wait()
-        self._end_turn()
+    def _take_refusal(self, error: ProviderError) -> float:
+        """Find out how to go on; returns after how many seconds at the earliest."""
+        status = error.status if isinstance(error, Refused) else None
+        if status in (None, GONE, UNKNOWN):
+            self._version = ""
+        if status == UNKNOWN:
+            return self._await_kind()
+        if status != GONE:
+            self._tell(str(error))
+        return error.wait_s if isinstance(error, Refused) else 0.0
 
-    async def _operate(self, stop: threading.Event) -> None:
-        over, loop = asyncio.Event(), asyncio.get_running_loop()
-        self._end_turn = lambda: _call(loop, over.set)
-        if stop.is_set():
-            return
-        waiter = asyncio.create_task(over.wait())
+    def _await_kind(self) -> float:
+        """Wait until the CRD of a kind comes or changes; returns as `_take_refusal` does."""
+        self._listener.on_list(self._kind, {})
+        self._tell("")
         try:
-            roots = await kopf.spawn_tasks(
-                registry=self._registry(),
-                settings=_settings(),
-                standalone=True,
-                namespaces=[CONFIG_NAMESPACE],
-            )
-            done, _ = await asyncio.wait([waiter, *roots], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            await _end_tasks()
-            # kopf leaves the sessions it was given to whoever made them.
-            for session in self._sessions:
-                await session.close()
-            self._sessions.clear()
+            with self._open(_CRDS_PATH, f"{self._kind.plural}.{self._kind.group}", "") as stream:
+                for what, _ in stream:
+                    if what != "BOOKMARK":
+                        break
+        except ProviderError:
+            return _ABSENT_S
+        return 0.0
 
-    def _registry(self) -> kopf.OperatorRegistry:
-        registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(self._open_session)
-        for kind in KINDS:
-            decorate = kopf.on.event(
-                kind.group, "v1", kind.plural, id=f"on-{kind.plural}", registry=registry
-            )
-            decorate(self._handler(kind))
-        return registry
+    @contextmanager
+    def _open(self, path: str, name: str, version: str) -> Iterator[Stream]:
+        with self._api.watch(path, name, version) as stream:
+            self._stream = stream
+            if self._stop.is_set():
+                stream.close()  # `end` may have looked too early
+            yield stream
 
-    def _handler(self, kind: Kind) -> Callable[..., None]:
-        async def handle(event: Any, **_: Any) -> None:
-            body = event["object"]
-            if kind.wants(body):
-                self._listener.on_event(kind, body, deleted=event["type"] == "DELETED")
-
-        return handle  # type: ignore[return-value]
-
-    async def _open_session(self, **_: Any) -> kopf.AiohttpSession:
-        info = await asyncio.to_thread(self._login)
-        trace = aiohttp.TraceConfig()
-        trace.on_request_start.append(self._on_request_start)
-        trace.on_request_end.append(self._on_request_end)
-        trace.on_request_exception.append(self._on_request_exception)
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
-            headers=info.as_http_headers(),
-            trace_configs=[trace],
-        )
-        self._sessions.append(session)
-        return kopf.AiohttpSession(aiohttp_session=session, server=info.server)
-
-    async def _on_request_start(
-        self,
-        session: aiohttp.ClientSession,
-        context: SimpleNamespace,
-        params: aiohttp.TraceRequestStartParams,
-    ) -> None:
-        if kind := self._paths.get(params.url.path):
-            self._asked.add(kind.plural)
-
-    async def _on_request_end(
-        self,
-        session: aiohttp.ClientSession,
-        context: SimpleNamespace,
-        params: aiohttp.TraceRequestEndParams,
-    ) -> None:
-        place, status = self._place(params.url), params.response.status
-        if status >= 500 or (place and status in (401, 403)):
-            self._listener.on_answer(place, f"{place or params.url.path}: HTTP status {status}")
-            return
-        self._listener.on_answer("", "")
-        self._listener.on_answer(place, "")
-        if place.startswith("list"):
-            self._listener.on_list(self._paths[params.url.path])
-        if (
-            SUBNETS.plural not in self._asked
-            and params.url.path in (_CRDS_PATH, CONFIG_MAPS.path)
-            and "watch" not in params.url.query
-        ):
-            # Either may come last, and only then it shows whether a kind is left out.
-            self._listener.on_list(SUBNETS)
-
-    async def _on_request_exception(
-        self,
-        session: aiohttp.ClientSession,
-        context: SimpleNamespace,
-        params: aiohttp.TraceRequestExceptionParams,
-    ) -> None:
-        if not isinstance(params.exception, asyncio.CancelledError):
-            said = str(params.exception) or type(params.exception).__name__
-            self._listener.on_answer(self._place(params.url), said)
-
-    def _place(self, url: yarl.URL) -> str:
-        """Verb and kind of a request, "" if it is for something else."""
-        kind = self._paths.get(url.path)
-        if kind is None:
-            return ""
-        return f"{'watch' if 'watch' in url.query else 'list'} {kind.plural}"
-
-
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # the loop has ended, which is what was wanted
-        loop.call_soon_threadsafe(function)
-
-
-async def _end_tasks() -> None:
-    """Cancel everything in this loop, and not wait for what does not end.
-
-    Not `kopf.run_tasks`: it waits for ever for watches that lose a cancellation (kopf 1.45,
-    api.stream), as they do when one of them has failed.
-    """
-    for _ in range(_CANCELS):
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        if not tasks:
-            break
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=_CANCEL_S)
-
-
-class _Backoffs:
-    """Waits between attempts of one request of kopf's, without end: it must not give up."""
-
-    def __iter__(self) -> Iterator[float]:
-        return chain((0.1, 0.2, 0.5, 1.0), repeat(2.0))
-
-
-def _settings() -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
-    settings.posting.enabled = False
-    settings.networking.error_backoffs = _Backoffs()
-    settings.networking.connect_timeout = _CONNECT_TIMEOUT_S
-    settings.watching.reconnect_backoff = _RECONNECT_S
-    settings.watching.chunk_size = _CHUNK
-    settings.queueing.worker_limit = _WORKERS
-    settings.queueing.idle_timeout = _IDLE_S
-    # kopf follows namespaces and CRDs itself. Of CRDs, which are large and many, only the one that
-    # comes and goes with Kube-OVN; ours is installed before us (see `Watch.require`).
-    settings.watching.field_selectors["v1", "namespaces"] = f"metadata.name={CONFIG_NAMESPACE}"
-    settings.watching.field_selectors[_CRDS] = f"metadata.name={SUBNETS.plural}.{SUBNETS.group}"
-    for kind in KINDS:
-        if kind.name:
-            settings.watching.field_selectors[kind.group, "v1", kind.plural] = (
-                f"metadata.name={kind.name}"
-            )
-    return settings
+    def _tell(self, problem: str) -> None:
+        if not self._stop.is_set():
+            self._listener.on_answer(self._kind, problem)
