@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from ovnmesh.errors import ConfigError, IcDbError
-from ovnmesh.icdb.serve.switches import plan_switches
+from ovnmesh.icdb.serve.switches import StoredSwitch, plan_switches
 from ovnmesh.icdb.settings import Folders, WantedSwitch, parse_settings
+from ovnmesh.ovsdb.encoding import encode_operations
 
 NODES = {"NODE_IPS": "10.0.0.1, 10.0.0.2,10.0.0.3"}
 FOLDERS = Folders(Path("/data"), Path("/run"), None)
@@ -121,23 +122,28 @@ def test_one_node_serves_alone(env):
     assert settings_of(env | {"LOCAL_IP": "10.0.0.1"}).cluster is None
 
 
+def stored_switches(subnets):
+    """Rows of transit switches with these subnets by name."""
+    return {name: StoredSwitch(f"uuid of {name}", subnet) for name, subnet in subnets.items()}
+
+
 def test_plan_over_a_healthy_database_is_empty():
     wanted = settings_of(ts_count="2").switches
     stored = {"ts": "169.254.100.0/24", "ts1": "169.254.101.0/24", "foreign": None}
-    plan = plan_switches(wanted, stored)
+    plan = plan_switches(wanted, stored_switches(stored))
     assert (plan.operations, plan.changes, plan.warnings) == ((), (), ())
 
 
 def test_order_within_a_stored_subnet_does_not_matter():
     wanted = settings_of(protocol="dual").switches
-    plan = plan_switches(wanted, {"ts": "fd00:a9fe:64::/112, 169.254.100.0/24"})
+    plan = plan_switches(wanted, stored_switches({"ts": "fd00:a9fe:64::/112, 169.254.100.0/24"}))
     assert plan.warnings == ()
 
 
 def test_stored_nonsense_is_kept_with_a_warning():
     (switch,) = settings_of().switches
     assert isinstance(switch, WantedSwitch)
-    plan = plan_switches([switch], {"ts": "nonsense", "other": "10.0.0.0/99"})
+    plan = plan_switches([switch], stored_switches({"ts": "nonsense", "other": "10.0.0.0/99"}))
     assert plan.operations == ()
     assert "keeps its subnet nonsense" in plan.warnings[0]
 
@@ -147,4 +153,15 @@ def test_stored_nonsense_is_kept_with_a_warning():
 )
 def test_overlap_is_refused_before_anything_is_written(stored):
     with pytest.raises(IcDbError, match="of transit switch other"):
-        plan_switches(settings_of().switches, {"other": stored})
+        plan_switches(settings_of().switches, stored_switches({"other": stored}))
+
+
+def test_new_switches_and_one_without_a_subnet_in_one_transaction():
+    wanted = settings_of(ts_count="3").switches
+    plan = plan_switches(wanted, stored_switches({"ts1": None}))
+    new, complete, other = encode_operations(plan.operations)
+    assert [each["row"]["name"] for each in (new, other)] == ["ts", "ts2"]
+    assert new["uuid-name"] != other["uuid-name"]
+    assert complete["where"] == [["_uuid", "==", ["uuid", "uuid of ts1"]]]
+    added = ["external_ids", "insert", ["map", [["subnet", "169.254.101.0/24"]]]]
+    assert complete["mutations"][-1] == added

@@ -24,6 +24,7 @@ from ovnmesh.plan.ask.gateway import plan_drain, plan_prefer, plan_reset, plan_u
 from ovnmesh.plan.ask.manual_route import plan_route_add, plan_route_delete
 from ovnmesh.plan.ask.transit_switch import (
     plan_switch_add,
+    plan_switch_complete,
     plan_switch_drain,
     plan_switch_remove,
     plan_switch_return,
@@ -259,6 +260,7 @@ def a_switch_comes_and_goes(site: WatchedSite, desired: object) -> None:
         return site.observed.ic.transit_switches["ts9"]
 
     site.ask(plan_switch_add("ts9", "169.254.109.0/24"))
+    site.ask(plan_switch_complete(switch().uuid, "169.254.109.0/24"))
     site.settle(desired)
     site.ask(plan_switch_drain(switch()))
     site.settle(desired)

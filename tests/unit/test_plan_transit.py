@@ -8,10 +8,10 @@ import pytest
 from fake_mesh import Mesh, Site, bind, wish
 from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import ConfigError, IcDbError
-from ovnmesh.icdb.serve.switches import next_subnet
 from ovnmesh.icdb.settings import parse_switch
 from ovnmesh.model.changes import Db, Plan
 from ovnmesh.model.northbound import RouterPort
+from ovnmesh.plan.ask.switch_subnets import next_subnet
 from ovnmesh.plan.decide.stages import REMOVE, SERVE, SETTLE_S, is_parked, parking_network
 from ovnmesh.plan.leave import UNMARKED, UNMARKED_S, plan_leave
 from ovnmesh.plan.site import plan_site

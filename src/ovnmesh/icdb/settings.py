@@ -13,9 +13,7 @@ from pathlib import Path
 from ovnmesh.config import IC_NB_PORT, IC_SB_PORT, check_name, parse_cidr, quote
 from ovnmesh.errors import ConfigError, Problem
 from ovnmesh.model.addresses import Address, Network
-
-MAX_SWITCHES = 128
-"""More switches than any mesh needs; keeps the default subnets within 169.254.0.0/16."""
+from ovnmesh.plan.ask.switch_subnets import MAX_SWITCHES, next_network, subnet_text
 
 # Name of the first transit switch; the others append 1, 2, ... (Kube-OVN, getTSName).
 _TS_NAME = "ts"
@@ -27,9 +25,6 @@ _CIDRS = {
     "dual": "169.254.100.0/24,fd00:a9fe:64::/112",
 }
 _VERSIONS = {"ipv4": (4,), "ipv6": (6,), "dual": (4, 6)}
-# Each further switch takes the next network; for IPv6 the next /48 at least (Kube-OVN counts in
-# the third group of digits: fe80:a9fe:64, fe80:a9fe:65, ...).
-_IPV6_STEP = 1 << 80
 # Room for the network itself and the router ports of two sites.
 _LEAST_ADDRESSES = 4
 _NAME_LENGTH = 63
@@ -81,7 +76,7 @@ class WantedSwitch:
     @property
     def subnet(self) -> str:
         """As in ``external_ids:subnet``: ``169.254.100.0/24`` or comma-separated."""
-        return ",".join(str(cidr) for cidr in self.cidrs)
+        return subnet_text(self.cidrs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,11 +315,3 @@ def _parse_ts_cidr(text: str, report: Callable[[str, str], None]) -> Network | N
     elif cidr.is_multicast or cidr.is_loopback or cidr.num_addresses < _LEAST_ADDRESSES:
         report(quote(text), f"a network of unicast addresses, {_LEAST_ADDRESSES} or more")
     return cidr
-
-
-def next_network(cidr: Network, index: int) -> Network:
-    """The network of switch number `index`, if `cidr` is that of number 0."""
-    size = cidr.num_addresses
-    step = size if cidr.version == 4 else max(size, _IPV6_STEP)
-    first = type(cidr.network_address)(int(cidr.network_address) + index * step)
-    return ipaddress.ip_network(f"{first}/{cidr.prefixlen}")

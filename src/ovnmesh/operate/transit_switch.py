@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from ovnmesh.access.mesh import MeshSession
 from ovnmesh.errors import ConfigError, OvnmeshError, Problem
-from ovnmesh.icdb.serve.switches import next_subnet, plan_switches
 from ovnmesh.icdb.settings import parse_switch
 from ovnmesh.model.interconnect import Interconnect, TransitSwitch
 from ovnmesh.operate.waiting import Step, wait_until_done
+from ovnmesh.plan.ask.switch_subnets import next_subnet, refuse_overlap
 from ovnmesh.plan.ask.transit_switch import (
     plan_switch_add,
     plan_switch_drain,
@@ -81,7 +81,7 @@ def add_switch(
     if ts is None:
         stored = {each.name: ",".join(each.written_subnets) for each in known.values()}
         switch = parse_switch(name, cidr if cidr is not None else next_subnet(stored))
-        plan_switches((switch,), stored)  # refuses a subnet that is another switch's
+        refuse_overlap(name, switch.cidrs, stored)
         mesh.apply(plan_switch_add(name, switch.subnet))
     elif cidr is not None and set(cidr.split(",")) != set(ts.written_subnets):
         found = f"a transit switch {name} with subnet {','.join(ts.written_subnets)}"

@@ -17,10 +17,10 @@ from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.backup.archive import Backup, private_socket, read_server, read_tables
 from ovnmesh.icdb.database.files import DATABASES, IC_NB, IcDatabase, version_key
 from ovnmesh.icdb.database.rpc import ask
+from ovnmesh.ovsdb.encoding import JsonOperation
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]
-Operation = dict[str, Any]
 
 #: Tables with content of the mesh. Connection and SSL belong to the machine.
 TABLES = {
@@ -49,7 +49,7 @@ class RestorePlan:
         refusal: why it is refused without force; empty if it is not.
     """
 
-    operations: tuple[Operation, ...] = ()
+    operations: tuple[JsonOperation, ...] = ()
     changes: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     refusal: str = ""
@@ -132,7 +132,7 @@ def plan_restore(db: IcDatabase, live: Rows, backup: Rows, force: bool) -> Resto
 
 
 def _plan_north(live: Rows, backup: Rows) -> RestorePlan:
-    operations: list[Operation] = []
+    operations: list[JsonOperation] = []
     changes: list[str] = []
     kept: list[str] = []
     switches = {row["name"]: row for row in live["Transit_Switch"]}
@@ -180,7 +180,7 @@ def _compare_maps(now: list[Any], then: list[Any]) -> tuple[dict[str, str], list
     return missing, different
 
 
-def _merge(table: str, row: Row, column: str, missing: Mapping[str, str]) -> Operation:
+def _merge(table: str, row: Row, column: str, missing: Mapping[str, str]) -> JsonOperation:
     pairs = ["map", [[key, value] for key, value in missing.items()]]
     where = [["_uuid", "==", row["_uuid"]]]
     mutations = [[column, "insert", pairs]]
@@ -229,7 +229,7 @@ def _tunnel_keys(rows: Rows) -> dict[str, int]:
 
 def _replace(db: IcDatabase, live: Rows, backup: Rows) -> RestorePlan:
     """All rows of the backup, with their own UUIDs, in the place of those there are."""
-    operations: list[Operation] = []
+    operations: list[JsonOperation] = []
     changes: list[str] = []
     for table in TABLES[db.schema]:
         now = {row["_uuid"][1]: row for row in live[table]}
@@ -255,14 +255,14 @@ def _replace(db: IcDatabase, live: Rows, backup: Rows) -> RestorePlan:
     return RestorePlan(tuple(operations), tuple(changes))
 
 
-def _update(table: str, now: Row, then: Row) -> Operation:
+def _update(table: str, now: Row, then: Row) -> JsonOperation:
     columns = _MAPS if table == "IC_NB_Global" else tuple(_content(then))
     row = {name: then[name] for name in columns if name in now and name in then}
     row = {name: value for name, value in row.items() if now[name] != value}
     return {"op": "update", "table": table, "where": [["_uuid", "==", now["_uuid"]]], "row": row}
 
 
-def _insert(table: str, row: Row) -> Operation:
+def _insert(table: str, row: Row) -> JsonOperation:
     # The row's own UUID: claims and references rest on it (ovsdb-server(7), 5.2.1, since OVS 3.1).
     return {"op": "insert", "table": table, "uuid": row["_uuid"][1], "row": _content(row)}
 
@@ -271,7 +271,7 @@ def _content(row: Row) -> dict[str, Any]:
     return {name: value for name, value in row.items() if not name.startswith("_")}
 
 
-def _guard(db: IcDatabase, live: Rows) -> list[Operation]:
+def _guard(db: IcDatabase, live: Rows) -> list[JsonOperation]:
     """Operations that let a transaction fail if the rows compared have changed meanwhile."""
     tables = ("Transit_Switch",) if db is IC_NB else ("Availability_Zone", "Datapath_Binding")
     return [
@@ -288,7 +288,7 @@ def _guard(db: IcDatabase, live: Rows) -> list[Operation]:
     ]
 
 
-def _transact(run_dir: Path, db: IcDatabase, operations: Sequence[Operation]) -> list[Any]:
+def _transact(run_dir: Path, db: IcDatabase, operations: Sequence[JsonOperation]) -> list[Any]:
     results = ask(
         private_socket(run_dir, db), "transact", [db.schema, *operations], _TRANSACT_TIMEOUT_S
     )

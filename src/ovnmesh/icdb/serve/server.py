@@ -40,9 +40,10 @@ from ovnmesh.icdb.database.listeners import (
 )
 from ovnmesh.icdb.database.ovsdb_server import OvsdbServer
 from ovnmesh.icdb.database.raft_status import read_status
-from ovnmesh.icdb.serve.switches import plan_switches
+from ovnmesh.icdb.serve.switches import StoredSwitch, plan_switches
 from ovnmesh.icdb.settings import Settings
 from ovnmesh.model.remote import endpoint
+from ovnmesh.ovsdb.encoding import encode_operations
 
 log = logging.getLogger(__name__)
 
@@ -187,16 +188,19 @@ def _describe_lack(settings: Settings, db: IcDatabase) -> str:
 
 def _ensure_switches(ic_nb: OvsdbServer, settings: Settings) -> bool:
     """Make sure of the transit switches; says whether nobody else came between."""
-    columns = ["name", "external_ids"]
+    columns = ["_uuid", "name", "external_ids"]
     select = {"op": "select", "table": "Transit_Switch", "where": [], "columns": columns}
     rows = ic_nb.transact([select])[0]["rows"]
-    stored = {row["name"]: dict(row["external_ids"][1]).get(keys.TS_SUBNET) for row in rows}
+    stored = {
+        row["name"]: StoredSwitch(row["_uuid"][1], dict(row["external_ids"][1]).get(keys.TS_SUBNET))
+        for row in rows
+    }
     plan = plan_switches(settings.switches, stored)
     if plan.operations:
         # Other members do the same at the same moment, perhaps with other settings.
         unchanged = {**select, "op": "wait", "until": "==", "rows": rows, "timeout": 0}
         try:
-            ic_nb.transact([unchanged, *plan.operations])
+            ic_nb.transact([unchanged, *encode_operations(plan.operations)])
         except IcDbError as error:
             if settings.cluster is None:
                 raise

@@ -11,6 +11,7 @@ _TABLE = "Transit_Switch"
 OWNS = (
     f"{_TABLE}[as a whole]",
     f"{_TABLE}.external_ids:{keys.DRAINING}",
+    f"{_TABLE}.external_ids:{keys.TS_SUBNET}",
 )
 
 
@@ -22,7 +23,19 @@ def plan_switch_add(name: str, subnet: str) -> Batch:
         subnet: its subnets, comma-separated, which overlap no other's.
     """
     row: dict[str, Content] = {"name": name, "external_ids": {keys.TS_SUBNET: subnet}}
-    return _batch("add a transit switch", Insert(_TABLE, row, "ts"))
+    # Unique within a transaction, and an <id> (RFC 7047, section 3.1), which a name need not be.
+    return _batch("add a transit switch", Insert(_TABLE, row, f"ts_{name.encode().hex()}"))
+
+
+def plan_switch_complete(uuid: str, subnet: str) -> Batch:
+    """A subnet for a transit switch that has none.
+
+    Args:
+        uuid: of its row.
+        subnet: its subnets, comma-separated, which overlap no other's.
+    """
+    mark = MergeKeys(_TABLE, uuid, "external_ids", {keys.TS_SUBNET: subnet})
+    return _batch("give a transit switch a subnet", mark)
 
 
 def plan_switch_drain(ts: TransitSwitch) -> Batch:
