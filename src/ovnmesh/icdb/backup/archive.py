@@ -19,12 +19,11 @@ from typing import Any
 from ovnmesh import __version__
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.database.files import DATABASES, IcDatabase, backup_database, run_tool
-from ovnmesh.icdb.database.rpc import Where, ask
+from ovnmesh.icdb.database.server_row import private_socket, read_server
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
 _ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz")
-_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +37,6 @@ class Backup:
 
     folder: Path
     manifest: dict[str, Any]
-
-
-def private_socket(run_dir: Path, db: IcDatabase) -> Path:
-    """The socket of a database's server that is there as long as it runs."""
-    return run_dir / f"{db.base}.sock"
 
 
 def make_backup(run_dir: Path, target: Path, now: datetime) -> dict[str, Any]:
@@ -145,37 +139,6 @@ def _write(run_dir: Path, folder: Path, now: datetime) -> dict[str, Any]:
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
-
-
-def read_server(where: Where, db: IcDatabase) -> dict[str, Any]:
-    """What a server says of the database it serves (ovsdb-server(5), ``_Server``).
-
-    Returns:
-        ``cid`` and ``sid`` (empty if it serves alone), ``connected``, ``leader``, ``version`` of
-        the schema.
-
-    Raises:
-        IcDbError: it does not answer, or does not serve it.
-    """
-    named = [["name", "==", db.schema]]
-    select = {"op": "select", "table": "Database", "where": named}
-    (result,) = ask(where, "transact", ["_Server", select], _TIMEOUT_S)
-    if not result["rows"]:
-        raise IcDbError(f"{where}: found no {db.schema}; expected it to be served there")
-    (row,) = result["rows"]
-    schema = row["schema"] if isinstance(row["schema"], str) else "{}"
-    return {
-        "cid": _uuid(row["cid"]),
-        "sid": _uuid(row["sid"]),
-        "connected": row["connected"],
-        "leader": row["leader"],
-        "version": json.loads(schema).get("version", "0"),
-    }
-
-
-def _uuid(value: list[Any]) -> str:
-    # ["uuid", text], or an empty ["set", []].
-    return str(value[1]) if value[0] == "uuid" else ""
 
 
 def _digest(file: Path) -> str:

@@ -14,9 +14,10 @@ from typing import Any
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import IcDbError
-from ovnmesh.icdb.backup.archive import Backup, private_socket, read_server, read_tables
+from ovnmesh.icdb.backup.archive import Backup, read_tables
 from ovnmesh.icdb.database.files import DATABASES, IC_NB, IcDatabase, version_key
 from ovnmesh.icdb.database.rpc import ask
+from ovnmesh.icdb.database.server_row import private_socket, read_server
 from ovnmesh.ovsdb.encoding import JsonOperation
 
 Row = Mapping[str, Any]

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from ovnmesh.errors import IcDbError
-from ovnmesh.icdb.backup.archive import read_server
 from ovnmesh.icdb.cluster.bootstrap import raft_port
 from ovnmesh.icdb.cluster.discovery import (
     Invitation,
@@ -37,6 +36,7 @@ from ovnmesh.icdb.database.raft_status import (
     control_socket,
     read_status,
 )
+from ovnmesh.icdb.database.server_row import read_server
 from ovnmesh.icdb.settings import Cluster, Settings
 from ovnmesh.model.addresses import Address
 from ovnmesh.model.remote import tcp_method
