@@ -4,6 +4,7 @@ Called by `site_overview`. Pure. Reasons are those that the controller has recor
 Must not format.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,12 +50,16 @@ def site_routes(observed: Observed) -> tuple[RouteLine, ...]:
         RouteLine(str(prefix), there.az, _text(hop), there.switch, "manual")
         for prefix, hop, there in _manual(observed)
     ]
-    here: set[tuple[Prefix, Address | None]] = {(r.prefix, r.hop) for r in observed.learned}
-    here.update((prefix, hop) for prefix, hop, _ in _manual(observed))
+    # By next hop: there are few, and addresses are slow to look up.
+    here: dict[Address | None, set[Prefix]] = defaultdict(set)
+    for route in observed.learned:
+        here[route.hop].add(route.prefix)
+    for prefix, hop, _ in _manual(observed):
+        here[hop].add(prefix)
     lines += [
         RouteLine(str(r.prefix), r.az, _text(r.nexthop), r.ts, "refused", denials.why(r.prefix))
         for r in ic.routes
-        if r.az != nb.name and (r.prefix, r.nexthop) not in here
+        if r.az != nb.name and r.prefix not in here[r.nexthop]
     ]
     lines += _withheld(observed, denials)
     return tuple(sorted(lines, key=lambda line: (line.state, line.az, line.prefix)))
