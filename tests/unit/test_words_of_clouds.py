@@ -52,7 +52,6 @@ ALLOWED_TEXTS = {
 }
 #: Made for one cloud, and used by its sites alone.
 OF_ONE_CLOUD = {
-    "providers/openstack/checks.py",
     "providers/openstack/row_events.py",
     "providers/openstack/neutron.py",
 }
