@@ -4,9 +4,7 @@ Called by the controller, the agent and the command line. Wraps ovsdbapp and the
 the one place where their exceptions become ours. Must not know what the rows mean.
 """
 
-import errno
 import logging
-import os
 import queue
 import threading
 import time
@@ -14,7 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ovs import jsonrpc, poller, stream, timeval
 from ovsdbapp import exceptions as ovsdbapp_exceptions
 from ovsdbapp.backend.ovs_idl import Backend, connection, idlutils
 
@@ -24,6 +21,7 @@ from ovnmesh.model.remote import Remote
 from ovnmesh.model.rows import Snapshot
 from ovnmesh.ovsdb.applier import OneShot
 from ovnmesh.ovsdb.host_names import resolve
+from ovnmesh.ovsdb.question import ask, where_is
 from ovnmesh.ovsdb.reader import read_snapshot
 from ovnmesh.ovsdb.schema import Condition, View
 
@@ -135,43 +133,22 @@ def fetch_schema(remote: Remote, db: Db) -> dict[str, Any]:
     tried: list[str] = []
     methods = remote.methods_in_clear()
     for method in methods:
-        # A member that is dead must not use up the time of the others.
-        wait_ms = TIMEOUT_S * 1000 // len(methods)
-        error, link = stream.Stream.open_block(stream.Stream.open(method), wait_ms)
-        if error:
-            tried.append(f"{method}: {os.strerror(error)}")
+        where = where_is(method)
+        if where is None:
+            tried.append(f"{method}: expected unix: or tcp:, and an address")
             continue
-        rpc = jsonrpc.Connection(link)
-        request = jsonrpc.Message.create_request("get_schema", [db.value])
-        error, reply = _transact(rpc, request, timeval.msec() + wait_ms)
-        rpc.close()
-        if not error and not reply.error:
-            schema: dict[str, Any] = reply.result
+        try:
+            # A member that is dead must not use up the time of the others.
+            answer = ask(where, "get_schema", [db.value], TIMEOUT_S / len(methods))
+        except OSError as error:
+            tried.append(f"{method}: {error.strerror or error}")
+            continue
+        if not answer.get("error"):
+            schema: dict[str, Any] = answer["result"]
             return schema
-        tried.append(f"{method}: {os.strerror(error) if error else reply.error}")
-    raise OvsdbUnavailable(
-        f"{db.value} cannot be reached ({'; '.join(tried) or 'no server named'})"
-    )
-
-
-def _transact(rpc: Any, request: Any, deadline_ms: int) -> tuple[int, Any]:
-    """`jsonrpc.Connection.transact_block` with a deadline: a server may accept and say nothing.
-
-    Returns:
-        An errno value, or 0 and the answer.
-    """
-    error, reply = rpc.send(request), None
-    while not error and (reply is None or reply.id != request.id):
-        error, reply = rpc.recv()
-        if error == errno.EAGAIN:
-            error = 0 if timeval.msec() < deadline_ms else errno.ETIMEDOUT
-            rpc.run()
-            waiting = poller.Poller()
-            rpc.wait(waiting)
-            rpc.recv_wait(waiting)
-            waiting.timer_wait_until(deadline_ms)
-            waiting.block()
-    return error, reply
+        tried.append(f"{method}: {answer['error']}")
+    why = "; ".join(tried) or "no server is named"
+    raise OvsdbUnavailable(f"{db.value} cannot be reached ({why})")
 
 
 class Database:

@@ -9,7 +9,8 @@ from typing import Any
 
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.database.files import IcDatabase
-from ovnmesh.icdb.database.rpc import Where, ask
+from ovnmesh.icdb.database.rpc import ask
+from ovnmesh.ovsdb.question import Where
 
 _TIMEOUT_S = 60.0
 
