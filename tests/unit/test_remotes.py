@@ -1,5 +1,6 @@
 """Names in connection methods are looked up, never taken for localhost."""
 
+import re
 import socket
 from pathlib import Path
 
@@ -68,3 +69,10 @@ def test_no_method_is_no_remote():
     assert parse_remote("") == Remote()
     assert not parse_remote("")
     assert parse_remote(" tcp:192.0.2.1:1 ,unix:/x").methods == ("tcp:192.0.2.1:1", "unix:/x")
+
+
+def test_connection_methods_of_tcp_are_written_in_one_place():
+    src = Path(__file__).parents[2] / "src" / "ovnmesh"
+    written = re.compile(r'f"[^"]*\bp?tcp:\{')
+    found = {file.name for file in src.rglob("*.py") if written.search(file.read_text())}
+    assert found == {"remote.py"}

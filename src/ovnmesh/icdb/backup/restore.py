@@ -16,7 +16,7 @@ from ovnmesh import ovn_keys as keys
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.backup.archive import Backup, read_tables
 from ovnmesh.icdb.database.files import DATABASES, IC_NB, IcDatabase, version_key
-from ovnmesh.icdb.database.rpc import ask
+from ovnmesh.icdb.database.rpc import TransactionRefused, transact
 from ovnmesh.icdb.database.server_row import private_socket, read_server
 from ovnmesh.ovsdb.encoding import JsonOperation
 
@@ -290,14 +290,8 @@ def _guard(db: IcDatabase, live: Rows) -> list[JsonOperation]:
 
 
 def _transact(run_dir: Path, db: IcDatabase, operations: Sequence[JsonOperation]) -> list[Any]:
-    results = ask(
-        private_socket(run_dir, db), "transact", [db.schema, *operations], _TRANSACT_TIMEOUT_S
-    )
-    for result in results:
-        if result is not None and "error" in result:
-            why = f"{result['error']}: {result.get('details', '')}".strip(": ")
-            raise IcDbError(
-                f"{db.schema}: the transaction was refused ({why}), and nothing was changed. Rows "
-                "may have changed meanwhile: try again"
-            )
-    return list(results)
+    where = private_socket(run_dir, db)
+    try:
+        return transact(where, db.schema, operations, _TRANSACT_TIMEOUT_S)
+    except TransactionRefused as error:
+        raise IcDbError(f"{error}. Rows may have changed meanwhile: try again") from error

@@ -5,7 +5,6 @@ rest, so that no site ever sees a database that is not filled. Must not restart 
 that is for systemd or Kubernetes.
 """
 
-import json
 import logging
 import subprocess
 import threading
@@ -19,6 +18,8 @@ from ovnmesh.host.connections import listeners
 from ovnmesh.host.programs import program
 from ovnmesh.icdb.database.files import IcDatabase, run_tool
 from ovnmesh.icdb.database.raft_status import call, control_socket
+from ovnmesh.icdb.database.rpc import transact
+from ovnmesh.icdb.database.server_row import private_socket
 from ovnmesh.icdb.database.waiting_log import WaitingLog
 from ovnmesh.icdb.settings import Folders
 from ovnmesh.model.addresses import Address
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _START_TIMEOUT_S = 120.0
 _OPEN_TIMEOUT_S = 5.0
 _STOP_TIMEOUT_S = 5.0
+_TRANSACT_TIMEOUT_S = 10.0
 _POLL_S = 0.02
 _TAIL_LINES = 5
 
@@ -75,7 +77,7 @@ class OvsdbServer:
     @property
     def private(self) -> str:
         """Remote of the socket that exists as long as the server runs."""
-        return f"unix:{self._run_dir / f'{self.db.base}.sock'}"
+        return f"unix:{private_socket(self._run_dir, self.db)}"
 
     @property
     def public_socket(self) -> str:
@@ -130,14 +132,9 @@ class OvsdbServer:
         Raises:
             IcDbError: the server cannot be reached or refused.
         """
-        request = json.dumps([self.db.schema, *operations])
-        # A member that does not lead reads its own copy, and has the leader write.
-        options = ("-vconsole:off", "--timeout=10", "--no-leader-only")
-        results = json.loads(run_tool("ovsdb-client", *options, "transact", self.private, request))
-        for result in results:
-            if result is not None and "error" in result:
-                raise IcDbError(f"{self.db.schema} refused a transaction: {json.dumps(result)}")
-        return [result for result in results if result is not None]
+        return transact(
+            private_socket(self._run_dir, self.db), self.db.schema, operations, _TRANSACT_TIMEOUT_S
+        )
 
     def open_to_world(self, address: Address, port: int) -> None:
         """Listen on TCP and on the public socket.

@@ -1,7 +1,7 @@
-"""One question to a server of ours, and its answer.
+"""One question to a server of ours, and its answer; one transaction, and its results.
 
-Called by `raft_status` (control sockets) and `restore` (whole databases, too large for the command
-line of ``ovsdb-client``). Must not retry.
+Called by whoever asks a server or writes to one. Without a program between: what a restore writes
+is too large for the command line of ``ovsdb-client``. Must not retry.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,10 @@ from typing import Any
 from ovnmesh.errors import IcDbError
 from ovnmesh.ovsdb import question
 from ovnmesh.ovsdb.question import Where
+
+
+class TransactionRefused(IcDbError):
+    """The server refused a transaction; nothing was changed."""
 
 
 def ask(where: Where, method: str, params: Sequence[object], timeout_s: float) -> Any:
@@ -38,6 +42,34 @@ def ask(where: Where, method: str, params: Sequence[object], timeout_s: float) -
     if answer.get("error"):
         raise IcDbError(f"{_name(where)}: {method} was refused: {str(answer['error']).strip()}")
     return answer.get("result")
+
+
+def transact(
+    where: Where, schema: str, operations: Sequence[object], timeout_s: float
+) -> list[dict[str, Any]]:
+    """Run one transaction; a member that does not lead has the leader write.
+
+    Args:
+        where: as for `ask`.
+        schema: name of the database.
+        operations: as in RFC 7047, 5.2.
+        timeout_s: seconds to wait for each part of the answer.
+
+    Returns:
+        A result for each operation.
+
+    Raises:
+        TransactionRefused: it is refused.
+        IcDbError: nobody answers there.
+    """
+    results = ask(where, "transact", [schema, *operations], timeout_s)
+    for result in results:
+        if result is not None and "error" in result:
+            why = f"{result['error']}: {result.get('details', '')}".strip(": ")
+            raise TransactionRefused(
+                f"{schema}: the transaction was refused ({why}), and nothing was changed"
+            )
+    return [result for result in results if result is not None]
 
 
 def _name(where: Where) -> str:

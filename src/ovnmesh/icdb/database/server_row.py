@@ -9,7 +9,7 @@ from typing import Any
 
 from ovnmesh.errors import IcDbError
 from ovnmesh.icdb.database.files import IcDatabase
-from ovnmesh.icdb.database.rpc import ask
+from ovnmesh.icdb.database.rpc import transact
 from ovnmesh.ovsdb.question import Where
 
 _TIMEOUT_S = 60.0
@@ -32,7 +32,7 @@ def read_server(where: Where, db: IcDatabase) -> dict[str, Any]:
     """
     named = [["name", "==", db.schema]]
     select = {"op": "select", "table": "Database", "where": named}
-    (result,) = ask(where, "transact", ["_Server", select], _TIMEOUT_S)
+    (result,) = transact(where, "_Server", [select], _TIMEOUT_S)
     if not result["rows"]:
         raise IcDbError(f"{where}: found no {db.schema}; expected it to be served there")
     (row,) = result["rows"]
