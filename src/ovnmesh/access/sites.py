@@ -74,8 +74,8 @@ def load_sites(given: Path | None) -> dict[str, SiteAddress]:
 
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise _wrong(path, str(exc), "a readable YAML file") from exc
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise _wrong(path, str(error), "a readable YAML file") from error
     entries = document.get("sites") if isinstance(document, dict) else None
     if not isinstance(entries, dict):
         raise _wrong(path, repr(document)[:60], "a mapping `sites:` from names to databases")

@@ -116,10 +116,10 @@ class Agent:
                     self._report()
                     self._error, self._looked = "", True
                     timeout = TICK_S if self._node.gateway else None
-                except OvnmeshError as exc:
-                    if str(exc) != self._error:
-                        LOG.warning("%s; mark and report stay as they are", exc)
-                        self._error = str(exc)
+                except OvnmeshError as error:
+                    if str(error) != self._error:
+                        LOG.warning("%s; mark and report stay as they are", error)
+                        self._error = str(error)
                     timeout = RETRY_S
                 changed = self._wake.wait(timeout) or bool(self._error)
         finally:

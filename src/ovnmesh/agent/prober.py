@@ -89,17 +89,17 @@ class Prober:
             link = self._open(target)
             number = window.send(time.monotonic())
             link.send(target.remote, number)
-        except OSError as exc:
+        except OSError as error:
             # No right, no such address, no route: told once, tried again every second.
-            if str(exc) != self._error:
-                self._error = str(exc)
+            if str(error) != self._error:
+                self._error = str(error)
                 LOG.warning(
                     "cannot probe from %s to %s: %s. Round-trip time and loss stay unknown; BFD "
                     "tells all the same whether the path lives. Expected: a route, and CAP_NET_RAW "
                     "or a group of this process in net.ipv4.ping_group_range",
                     target.local or "any address",
                     target.remote,
-                    exc,
+                    error,
                 )
 
     def _open(self, target: Target) -> Echo:

@@ -194,17 +194,19 @@ def _serve(metrics: object, port: int, address: str, checks: "Checks") -> None:
 
     try:
         serve(metrics.registry, checks, port, address)  # type: ignore[attr-defined]
-    except OSError as exc:
+    except OSError as error:
         raise ConfigError(
-            [Problem("--metrics-port", str(port), f"a free TCP port on {address} ({exc})")]
-        ) from exc
+            [Problem("--metrics-port", str(port), f"a free TCP port on {address} ({error})")]
+        ) from error
 
 
 def _make_dir(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise ConfigError([Problem("--run-dir", str(path), f"a writable folder ({exc})")]) from exc
+    except OSError as error:
+        raise ConfigError(
+            [Problem("--run-dir", str(path), f"a writable folder ({error})")]
+        ) from error
 
 
 def _log_to_stderr(verbose: bool) -> None:

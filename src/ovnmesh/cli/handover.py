@@ -35,5 +35,5 @@ def hand_over(argv: Sequence[str], hint: str) -> NoReturn:
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execv(path, list(argv))
-    except OSError as exc:
-        raise ProcessError(f"{path}: cannot be started: {exc}") from exc
+    except OSError as error:
+        raise ProcessError(f"{path}: cannot be started: {error}") from error

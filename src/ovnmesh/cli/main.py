@@ -104,12 +104,12 @@ def main() -> None:
     """Run the command line."""
     try:
         app(prog_name="ovnmesh")
-    except ConfigError as exc:
-        _fail(exc, 2)
-    except OvnmeshError as exc:
-        _fail(exc, 1)
-    except ModuleNotFoundError as exc:
-        package = (exc.name or "").partition(".")[0]
+    except ConfigError as error:
+        _fail(error, 2)
+    except OvnmeshError as error:
+        _fail(error, 1)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
         extra = next((name for name, packages in EXTRAS.items() if package in packages), None)
         if extra is None:
             raise

@@ -228,11 +228,11 @@ class OvnIc:
         self.version = installed_version()  # it may have been upgraded
         try:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
-        except OSError as exc:
+        except OSError as error:
             raise ProcessError(
-                f"ovn-ic cannot be started: {exc}. Install the Debian packages ovn-ic and "
+                f"ovn-ic cannot be started: {error}. Install the Debian packages ovn-ic and "
                 "util-linux (setpriv)"
-            ) from exc
+            ) from error
         self._process = process
         self._arguments = arguments
         self._started_at = self._clock()

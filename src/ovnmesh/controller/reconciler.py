@@ -145,12 +145,12 @@ class Reconciler:
         except StalePlan:
             LOG.debug("rows changed under the plan, planning again")
             return 0.0
-        except OvnmeshError as exc:
-            outcome = self._failed(exc)
-        except Exception as exc:
+        except OvnmeshError as error:
+            outcome = self._failed(error)
+        except Exception as error:
             # The loop must survive its own mistakes: traffic does not depend on it, healing does.
             LOG.exception("site=%s: a pass failed unexpectedly", self._settings.nb)
-            outcome = self._failed(exc)
+            outcome = self._failed(error)
         else:
             self._backoff.succeeded()
         if outcome.record is not None:
@@ -196,8 +196,8 @@ class Reconciler:
             self._input, self._input_error = self._provider.read(), ""
         except ProviderPending:
             self._input, self._input_error = None, ""
-        except ProviderError as exc:
-            self._input, self._input_error = None, str(exc)
+        except ProviderError as error:
+            self._input, self._input_error = None, str(error)
 
     def _rest(self, nb: Northbound, intent: Intent) -> Outcome:
         """Nothing to join or leave: make sure that nothing runs."""
@@ -324,8 +324,8 @@ class Reconciler:
             return
         try:
             self._site.nb.apply(batch)
-        except OvsdbError as exc:
-            LOG.debug("status not recorded: %s", exc)
+        except OvsdbError as error:
+            LOG.debug("status not recorded: %s", error)
 
     def _tell(self, outcome: Outcome, duration_s: float) -> None:
         """Log what is new and what is over; an unchanged situation logs nothing."""

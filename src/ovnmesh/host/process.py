@@ -49,12 +49,12 @@ def run(
             check=False,
             stdin=subprocess.DEVNULL,
         )
-    except subprocess.TimeoutExpired as exc:
+    except subprocess.TimeoutExpired as error:
         raise ProcessError(
             f"{_title(argv, netns)}: still running after {timeout_s:g} s; expected it to end"
-        ) from exc
-    except OSError as exc:
-        raise ProcessError(f"{_title(argv, netns)}: cannot be started: {exc}") from exc
+        ) from error
+    except OSError as error:
+        raise ProcessError(f"{_title(argv, netns)}: cannot be started: {error}") from error
     if done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip() or "nothing")[-2000:]
         raise ProcessError(f"{_title(argv, netns)}: exit status {done.returncode}, said: {said}")
@@ -94,8 +94,8 @@ def spawn(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-    except OSError as exc:
-        raise ProcessError(f"{_title(argv, netns)}: cannot be started: {exc}") from exc
+    except OSError as error:
+        raise ProcessError(f"{_title(argv, netns)}: cannot be started: {error}") from error
     if pidfile is not None:
         # nsenter replaces itself with the command, so the child's id is the command's.
         partial = pidfile.with_name(f"{pidfile.name}.new")

@@ -24,5 +24,5 @@ def notify(state: str) -> None:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
             link.sendto(state.encode(), address)
-    except OSError as exc:
-        LOG.warning("cannot notify systemd on %s: %s", path, exc)
+    except OSError as error:
+        LOG.warning("cannot notify systemd on %s: %s", path, error)

@@ -103,8 +103,8 @@ def create_state(directory: Path, state: LabState) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         found = next(directory.iterdir(), None)
-    except OSError as exc:
-        raise LabError(f"{directory}: cannot be used as run directory: {exc}") from exc
+    except OSError as error:
+        raise LabError(f"{directory}: cannot be used as run directory: {error}") from error
     if found is not None:
         raise LabError(
             f"{directory}: holds {found.name}; expected an empty or missing directory, "
@@ -135,10 +135,10 @@ def load_state(directory: Path) -> LabState:
     path = directory / _STATE
     try:
         document = json.loads(path.read_text())
-    except FileNotFoundError as exc:
-        raise LabError(f"{directory}: no lab here; start one with: ovnmesh lab up") from exc
-    except ValueError as exc:
-        raise LabError(f"{path}: {exc}; remove the lab with: ovnmesh lab down") from exc
+    except FileNotFoundError as error:
+        raise LabError(f"{directory}: no lab here; start one with: ovnmesh lab up") from error
+    except ValueError as error:
+        raise LabError(f"{path}: {error}; remove the lab with: ovnmesh lab down") from error
     return LabState(
         spec=parse_spec(document["spec"], str(path)),
         bare=document["bare"],

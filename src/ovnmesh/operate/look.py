@@ -48,8 +48,8 @@ def look_at(address: SiteAddress) -> SiteOverview:
                 lost = Finding(Code.IC_UNREACHABLE, "IC-NB, IC-SB", session.ic_error)
                 return _with(seen, lost)
             return seen
-    except OvnmeshError as exc:
-        finding = Finding(Code.SITE_UNREACHABLE, address.name, str(exc))
+    except OvnmeshError as error:
+        finding = Finding(Code.SITE_UNREACHABLE, address.name, str(error))
         return SiteOverview("", SiteState.UNREACHABLE, (), (), (), (finding,))
 
 

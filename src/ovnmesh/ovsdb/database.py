@@ -206,11 +206,11 @@ class Database:
         link = connection.Connection(idl, TIMEOUT_S)
         try:
             link.start()
-        except (ovsdbapp_exceptions.TimeoutException, OSError) as exc:
+        except (ovsdbapp_exceptions.TimeoutException, OSError) as error:
             idl.close()
             raise OvsdbUnavailable(
                 f"{self.db.value} at {self.remote}: no content within {TIMEOUT_S} s"
-            ) from exc
+            ) from error
         self._link = link
         self._api = _Api(link, self.db.value)
 
@@ -310,12 +310,12 @@ class Database:
             raise OvsdbUnavailable(f"{self.db.value} at {self.remote}: not connected")
         try:
             OneShot(self._api, batch.operations).commit()
-        except OvsdbRejected as exc:
-            raise OvsdbRejected(f"{self.db.value}, {batch.why}: {exc}") from exc
-        except ovsdbapp_exceptions.TimeoutException as exc:
+        except OvsdbRejected as error:
+            raise OvsdbRejected(f"{self.db.value}, {batch.why}: {error}") from error
+        except ovsdbapp_exceptions.TimeoutException as error:
             raise OvsdbUnavailable(
                 f"{self.db.value} at {self.remote}: no answer within {TIMEOUT_S} s"
-            ) from exc
+            ) from error
 
     def close(self) -> None:
         """Disconnect. The database may be connected again afterwards."""

@@ -61,10 +61,10 @@ class Links:
             try:
                 pending[0].connect()
                 pending.pop(0)
-            except OvsdbUnavailable as exc:
-                if str(exc) != self.error:
-                    self.error = str(exc)
-                    LOG.warning("%s; retrying", exc)
+            except OvsdbUnavailable as error:
+                if str(error) != self.error:
+                    self.error = str(error)
+                    LOG.warning("%s; retrying", error)
                     self._on_change()
                 self._stop.wait(backoff.failed())
             except Exception:

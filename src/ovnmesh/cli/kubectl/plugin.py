@@ -67,9 +67,9 @@ def main() -> None:
     """Run `kubectl ovnmesh`."""
     try:
         _run(sys.argv[1:])
-    except OvnmeshError as exc:
-        output.error(exc)
-        sys.exit(2 if isinstance(exc, ConfigError) else 1)
+    except OvnmeshError as error:
+        output.error(error)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -184,14 +184,16 @@ def _read_pods(given: Namespace) -> list[dict[str, Any]]:
     argv = _kubectl(given, "get", "pods", f"--selector={CONTROLLERS}", "--output=json")
     try:
         done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
-    except OSError as exc:
-        raise ProcessError(f"kubectl: cannot be started: {exc}; expected {_KUBECTL_HINT}") from exc
+    except OSError as error:
+        raise ProcessError(
+            f"kubectl: cannot be started: {error}; expected {_KUBECTL_HINT}"
+        ) from error
     if done.returncode != 0:
         sys.exit(done.returncode)  # kubectl has said why
     try:
         items: list[dict[str, Any]] = json.loads(done.stdout)["items"]
-    except (ValueError, KeyError, TypeError) as exc:
-        raise ProcessError(f"kubectl get pods: answered no list of pods: {exc}") from exc
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProcessError(f"kubectl get pods: answered no list of pods: {error}") from error
     return items
 
 

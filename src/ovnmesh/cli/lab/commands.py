@@ -151,8 +151,8 @@ def _read_topology(filename: Path, given: dict[str, Any]) -> LabSpec:
 def _read(filename: str) -> str:
     try:
         return sys.stdin.read() if filename == "-" else Path(filename).read_text()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise LabError(f"{filename}: cannot be read: {exc}") from exc
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{filename}: cannot be read: {error}") from error
 
 
 @app.command(epilog="Example: ovnmesh lab down")

@@ -39,7 +39,7 @@ from ovnmesh.icdb.settings import Cluster, Settings
 from ovnmesh.model.addresses import Address
 from ovnmesh.model.remote import tcp_method
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 _FOUNDING = "founding"
@@ -89,7 +89,7 @@ def settle_files(
     waiting_log, other_nodes = WaitingLog(), _OtherNodes(settings, cluster)
     try:
         for db, lack in missing.items():
-            log.info("%s: %s", db.file(settings.folders.data), lack.why)
+            LOG.info("%s: %s", db.file(settings.folders.data), lack.why)
             waiting = WaitingNode(db.schema, lack.kind, str(cluster.leader))
             waiting_servers[db] = WaitingServer(settings.address, raft_port(cluster, db), waiting)
         while missing and not cancelled():
@@ -265,11 +265,11 @@ def _found(settings: Settings, cluster: Cluster, missing: _Missing) -> None:
         run_tool("ovsdb-tool", timer, "create-cluster", str(new), str(content), address)
         if why.kind is Lack.STANDALONE:
             copy = copy_file(file, why.kind, datetime.now(UTC))
-            log.info("%s: becomes a cluster; a copy of the file as it was: %s", file, copy)
+            LOG.info("%s: becomes a cluster; a copy of the file as it was: %s", file, copy)
     for db in missing:
         file = db.file(settings.folders.data)
         os.replace(_scratch(file, _FOUNDING), file)
-        log.info("%s: founded a cluster, because every other node waits to join it", file)
+        LOG.info("%s: founded a cluster, because every other node waits to join it", file)
 
 
 def _join(
@@ -286,9 +286,9 @@ def _join(
     run_tool("ovsdb-tool", cid, "join-cluster", str(new), db.schema, own, *remotes)
     if file.exists():
         copy = copy_file(file, why.kind, datetime.now(UTC))
-        log.warning("%s: is replaced; a copy of the file as it was: %s", file, copy)
+        LOG.warning("%s: is replaced; a copy of the file as it was: %s", file, copy)
     os.replace(new, file)
-    log.info("%s: joins cluster %s of %s", file, invited.cluster, ", ".join(remotes))
+    LOG.info("%s: joins cluster %s of %s", file, invited.cluster, ", ".join(remotes))
 
 
 def _scratch(file: Path, what: str) -> Path:

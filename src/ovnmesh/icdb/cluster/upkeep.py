@@ -41,7 +41,7 @@ from ovnmesh.icdb.settings import Cluster, Settings
 from ovnmesh.model.addresses import Address
 from ovnmesh.model.remote import tcp_method
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 _PERIOD_S = 1.0
 
@@ -174,7 +174,7 @@ class Upkeep:
             call(
                 control_socket(run_dir, server.db), "cluster/kick", server.db.schema, member.server
             )
-            log.warning(
+            LOG.warning(
                 "%s: removed server %s at %s, whose node says that its database is %s",
                 server.db.schema,
                 member.server,
@@ -185,7 +185,7 @@ class Upkeep:
             return  # the next round finds it gone
         alive = tuple(member.address for member in status.members if member.connected)
         if send_invitation(node, port, server.db.schema, Invitation(status.cluster, alive)):
-            log.info("%s: invited %s to join", server.db.schema, address)
+            LOG.info("%s: invited %s to join", server.db.schema, address)
 
     def _upgrade(self, server: OvsdbServer) -> None:
         """Upgrade the schema if the one installed here is newer."""
@@ -199,11 +199,11 @@ class Upkeep:
         copy = file.with_name(f"{file.name}.backup{stored}-{datetime.now(UTC):%Y%m%dT%H%M%S}")
         backup_database(server.private, server.db, copy)
         run_tool("ovsdb-client", *options, "convert", server.private, str(server.db.schema_file))
-        log.info(
+        LOG.info(
             "upgraded %s from schema version %s; as it was: %s", server.db.schema, stored, copy
         )
 
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            log.warning("%s", text)
+            LOG.warning("%s", text)

@@ -20,7 +20,7 @@ from pathlib import Path
 from ovnmesh.errors import IcDbError
 from ovnmesh.host.programs import program, schema_file
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 _PACKAGES = "install OVN (packages ovn-common and openvswitch-common, or ovn)"
 _TOOL_TIMEOUT_S = 300
@@ -91,7 +91,7 @@ def prepare_files(data_dir: Path, now: datetime) -> None:
             file = db.file(data_dir)
             if not present:
                 run_tool("ovsdb-tool", "create", str(file), str(db.schema_file))
-                log.info("created %s", file)
+                LOG.info("created %s", file)
             elif run_tool("ovsdb-tool", "needs-conversion", str(file), str(db.schema_file)) != "no":
                 _upgrade(db, file, now)
     except OSError as error:
@@ -255,7 +255,7 @@ def drop_torn_end(file: Path, now: datetime) -> str:
     if good < len(data):
         copy = copy_file(file, "torn", now)
         os.truncate(file, good)
-        log.warning(
+        LOG.warning(
             "%s: dropped %d bytes of an unfinished write; a copy of the file as it was: %s",
             file,
             len(data) - good,
@@ -283,7 +283,7 @@ def _upgrade(db: IcDatabase, file: Path, now: datetime) -> None:
     stored = run_tool("ovsdb-tool", "db-version", str(file))
     copy = copy_file(file, f"backup{stored}", now)
     run_tool("ovsdb-tool", "convert", str(file), str(db.schema_file))
-    log.info("upgraded %s from schema version %s; the file as it was: %s", file, stored, copy)
+    LOG.info("upgraded %s from schema version %s; the file as it was: %s", file, stored, copy)
 
 
 def copy_file(file: Path, what: str, now: datetime) -> Path:

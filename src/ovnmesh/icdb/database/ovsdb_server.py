@@ -25,7 +25,7 @@ from ovnmesh.icdb.settings import Folders
 from ovnmesh.model.addresses import Address
 from ovnmesh.model.remote import endpoint, ptcp_method
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 # A database of 100,000 routes loads in well under a minute.
 _START_TIMEOUT_S = 120.0
@@ -174,7 +174,7 @@ class OvsdbServer:
         try:
             self._process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            log.warning("ovsdb-server of %s does not end; killing it", self.db.schema)
+            LOG.warning("ovsdb-server of %s does not end; killing it", self.db.schema)
             self._process.kill()
             self._process.wait()
 
@@ -186,7 +186,7 @@ class OvsdbServer:
             # 2026-11-21T22:00:04Z|00001|ovsdb_server|ERR|text (ovs-vswitchd(8), Logging)
             text = line.rstrip().split("|", 2)[-1]
             self._tail.append(text)
-            log.warning("%s: %s", self.db.schema, text)
+            LOG.warning("%s: %s", self.db.schema, text)
         self._process.wait()
         on_exit()
 

@@ -6,7 +6,7 @@ Called by whatever waits. Must not decide anything.
 import logging
 import time
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 _REPEAT_S = 30.0
 
@@ -22,5 +22,5 @@ class WaitingLog:
         """Log a text at INFO, unless it was the last one, logged less than 30 s ago."""
         now_s = time.monotonic()
         if text != self._text or now_s > self._at_s + _REPEAT_S:
-            log.info("%s", text)
+            LOG.info("%s", text)
             self._text, self._at_s = text, now_s

@@ -45,7 +45,7 @@ from ovnmesh.icdb.settings import Settings
 from ovnmesh.model.remote import endpoint
 from ovnmesh.ovsdb.encoding import encode_operations
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 _Events = queue.SimpleQueue[IcDatabase | str | None]
 
@@ -107,7 +107,7 @@ def serve(settings: Settings) -> None:
             ready.unlink(missing_ok=True)
             for server in servers.values():
                 server.stop()
-    log.info("stopped")
+    LOG.info("stopped")
 
 
 def refuse_what_is_in_use(settings: Settings) -> None:
@@ -204,11 +204,11 @@ def _ensure_switches(ic_nb: OvsdbServer, settings: Settings) -> bool:
         except IcDbError as error:
             if settings.cluster is None:
                 raise
-            log.debug("transit switches: %s", error)
+            LOG.debug("transit switches: %s", error)
             return False
-        log.info("ensured transit switches %s", ", ".join(plan.changes))
+        LOG.info("ensured transit switches %s", ", ".join(plan.changes))
     for warning in plan.warnings:
-        log.warning("%s", warning)
+        LOG.warning("%s", warning)
     return True
 
 
@@ -219,7 +219,7 @@ def _open(servers: Mapping[IcDatabase, OvsdbServer], settings: Settings) -> None
         server.open_to_world(settings.address, ports[db])
         where = endpoint(settings.address, ports[db])
         served.append(f"{db.schema} on tcp {where} and {server.public_socket}")
-    log.info("ready: %s", ", ".join(served))
+    LOG.info("ready: %s", ", ".join(served))
 
 
 def _report_ready(ready: Path) -> None:
@@ -230,10 +230,10 @@ def _report_ready(ready: Path) -> None:
 def _follow(ready: Path, has_leader: bool) -> None:
     """Keep the readiness file true while the cluster loses and finds its leaders."""
     if has_leader:
-        log.info("both databases have a leader again")
+        LOG.info("both databases have a leader again")
         ready.write_text(f"{os.getpid()}\n")
     else:
-        log.warning("a database has no leader: nothing can be written; traffic is not affected")
+        LOG.warning("a database has no leader: nothing can be written; traffic is not affected")
         ready.unlink(missing_ok=True)
 
 

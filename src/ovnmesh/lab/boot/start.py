@@ -197,13 +197,13 @@ def _wait_reachable(source: Pod, target: Pod) -> None:
     while True:
         try:
             run(["ping", "-n", "-c1", "-W1", address], netns=source.netns)
-        except ProcessError as exc:
+        except ProcessError as error:
             if time.monotonic() >= deadline:
                 raise LabError(
                     f"{source.site}/{source.name}: no answer from {target.site}/{target.name} "
                     f"({address}) after {_CONNECT_TIMEOUT_S:g} s; start the lab with --bare and "
                     "its controllers by hand to see why"
-                ) from exc
+                ) from error
             time.sleep(0.05)
         else:
             return

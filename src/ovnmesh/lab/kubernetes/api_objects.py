@@ -168,12 +168,12 @@ def _explained(site: Site, manifest: Manifest) -> Iterator[None]:
     what = f"site {site.name}: {manifest['kind']} {manifest['metadata']['name']}"
     try:
         yield
-    except ApiError as exc:
-        raise LabError(f"{what}: the API refuses: {exc.status.message}") from exc
-    except httpx2.HTTPError as exc:
+    except ApiError as error:
+        raise LabError(f"{what}: the API refuses: {error.status.message}") from error
+    except httpx2.HTTPError as error:
         raise LabError(
-            f"{what}: {site.api_server} does not answer: {exc!r}; see: ovnmesh lab status"
-        ) from exc
+            f"{what}: {site.api_server} does not answer: {error!r}; see: ovnmesh lab status"
+        ) from error
 
 
 def _place(site: Site, manifest: Manifest) -> tuple[Any, str, str | None]:
@@ -196,8 +196,8 @@ def _get(site: Site, client: Client, manifest: Manifest) -> Manifest | None:
     with _explained(site, manifest):
         try:
             found: Manifest = client.get(kind, name, namespace=namespace).to_dict()
-        except ApiError as exc:
-            if exc.status.code == 404:
+        except ApiError as error:
+            if error.status.code == 404:
                 return None
             raise
     return found
@@ -251,13 +251,13 @@ def _wait_served(site: Site, client: Client, crds: Iterable[Manifest]) -> None:
             for kind in kinds:
                 list(client.list(kind))
             client.get(core_v1.Namespace, "kube-system")
-        except ApiError as exc:
-            if exc.status.code == 404:
+        except ApiError as error:
+            if error.status.code == 404:
                 return False
-            raise LabError(f"site {site.name}: {exc.status.message}") from exc
-        except httpx2.HTTPStatusError as exc:
+            raise LabError(f"site {site.name}: {error.status.message}") from error
+        except httpx2.HTTPStatusError as error:
             # Before a kind is served, the answer is plain text.
-            if exc.response.status_code == 404:
+            if error.response.status_code == 404:
                 return False
             raise
         return True

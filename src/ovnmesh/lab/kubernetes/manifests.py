@@ -55,8 +55,8 @@ def parse_manifests(text: str, where: str) -> tuple[Manifest, ...]:
     """
     try:
         documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as exc:
-        raise ConfigError([Problem(where, str(exc), "YAML documents")]) from exc
+    except yaml.YAMLError as error:
+        raise ConfigError([Problem(where, str(error), "YAML documents")]) from error
     manifests: list[Manifest] = []
     for document in documents:
         is_list = isinstance(document, dict) and document.get("kind") == "List"

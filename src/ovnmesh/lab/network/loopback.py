@@ -47,8 +47,8 @@ def start_forward(site: Site, address: IPv4Address, ports: Sequence[int], log: P
                 pass_fds=descriptors,
                 start_new_session=True,
             )
-    except OSError as exc:
+    except OSError as error:
         raise LabError(
-            f"site {site.name}: cannot listen on {address}, TCP ports {list(ports)}: {exc}; "
+            f"site {site.name}: cannot listen on {address}, TCP ports {list(ports)}: {error}; "
             "expected them to be free; see who has them with: ss -ltnp"
-        ) from exc
+        ) from error

@@ -123,8 +123,8 @@ class Links:
         """Remove a route; nothing happens if there is none."""
         try:
             self._ipr.route("del", dst=str(destination))
-        except NetlinkError as exc:
-            if exc.code != errno.ESRCH:
+        except NetlinkError as error:
+            if error.code != errno.ESRCH:
                 raise
 
     def drop_between(self, first: IPv4Network, second: IPv4Network, priority: int) -> None:
@@ -154,8 +154,8 @@ class Links:
                     action="FR_ACT_BLACKHOLE",
                     priority=priority,
                 )
-            except NetlinkError as exc:
-                if exc.code != errno.ENOENT:
+            except NetlinkError as error:
+                if error.code != errno.ENOENT:
                     raise
 
     def disable_tx_checksum_offload(self, ifname: str) -> None:
@@ -191,10 +191,10 @@ def create(name: str) -> None:
     # lock that another thread held (seen: "no response from the child").
     try:
         run(["ip", "netns", "add", name])
-    except ProcessError as exc:
+    except ProcessError as error:
         raise LabError(
-            f"namespace {name}: cannot be made: {exc}; remove the old lab first"
-        ) from exc
+            f"namespace {name}: cannot be made: {error}; remove the old lab first"
+        ) from error
     inside(name, lambda links: links.set_link("lo", up=True))
 
 
@@ -235,8 +235,8 @@ def inside(name: str, work: Callable[[Links], _T]) -> _T:
     with ThreadPoolExecutor(1) as pool:
         try:
             return pool.submit(body).result()
-        except (NetlinkError, OSError) as exc:
-            raise LabError(f"namespace {name}: {exc}") from exc
+        except (NetlinkError, OSError) as error:
+            raise LabError(f"namespace {name}: {error}") from error
 
 
 def processes(namespaces: Iterable[str], pids: Iterable[int] | None = None) -> dict[int, str]:
@@ -274,6 +274,6 @@ def _namespace_of(pid: int) -> tuple[int, int]:
 def _ignoring_existing() -> Iterator[None]:
     try:
         yield
-    except NetlinkError as exc:
-        if exc.code != errno.EEXIST:
+    except NetlinkError as error:
+        if error.code != errno.EEXIST:
             raise

@@ -90,10 +90,10 @@ def ensure_installed(cache: Path, *, keystone: bool, progress: Progress) -> Inst
     folder = cache / "openstack"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
+    except OSError as error:
         raise LabError(
-            f"{folder}: cannot be used as cache: {exc}; choose another with {CACHE_VARIABLE}"
-        ) from exc
+            f"{folder}: cannot be used as cache: {error}; choose another with {CACHE_VARIABLE}"
+        ) from error
     venv = folder / f"neutron-{_digest(_requirements(NEUTRON))}"
     with _locked(folder / "lock", progress):
         for name in sets:
@@ -192,5 +192,5 @@ def _no_services() -> Iterator[None]:
 def _run(argv: list[str], what: str, env: dict[str, str] | None = None) -> None:
     try:
         run(argv, env=env, timeout_s=_INSTALL_TIMEOUT_S)
-    except (ProcessError, subprocess.SubprocessError) as exc:
-        raise LabError(f"lab up --openstack: cannot {what}: {exc}") from exc
+    except (ProcessError, subprocess.SubprocessError) as error:
+        raise LabError(f"lab up --openstack: cannot {what}: {error}") from error

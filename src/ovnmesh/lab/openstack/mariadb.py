@@ -92,10 +92,10 @@ def stop(child: "subprocess.Popen[bytes]") -> None:
     child.terminate()
     try:
         child.wait(_STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired as exc:
+    except subprocess.TimeoutExpired as error:
         child.kill()
         child.wait()
-        raise ProcessError(f"MariaDB: still running {_STOP_TIMEOUT_S:g} s after SIGTERM") from exc
+        raise ProcessError(f"MariaDB: still running {_STOP_TIMEOUT_S:g} s after SIGTERM") from error
 
 
 def _socket(directory: Path) -> Path:

@@ -37,8 +37,8 @@ def connect(site: Site) -> Connection:
         # Variables of the caller's own cloud have no business here.
         config = OpenStackConfig(config_files=[str(cloud.clouds_yaml)], load_envvars=False)
         return Connection(config=config.get_one(cloud=site.name))
-    except SDKException as exc:
-        raise LabError(f"site {site.name}: {cloud.clouds_yaml}: {exc}") from exc
+    except SDKException as error:
+        raise LabError(f"site {site.name}: {cloud.clouds_yaml}: {error}") from error
 
 
 def register_neutron(site: Site, connection: Connection) -> None:
@@ -55,8 +55,8 @@ def register_neutron(site: Site, connection: Connection) -> None:
         identity.create_endpoint(
             service_id=service.id, interface="public", region_id=REGION, url=url
         )
-    except SDKException as exc:
-        raise _refused(site, "the catalog's entry of Neutron", exc) from exc
+    except SDKException as error:
+        raise _refused(site, "the catalog's entry of Neutron", error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ def populate(site: Site, connection: Connection) -> Made:
         routers = _make_routers(site, connection, external)
         networks = _make_networks(site, connection, routers)
         ports = _make_ports(site, connection, networks)
-    except SDKException as exc:
-        raise _refused(site, "networks, routers and ports", exc) from exc
+    except SDKException as error:
+        raise _refused(site, "networks, routers and ports", error) from error
     return Made({name: router.id for name, router in routers.items()}, ports)
 
 

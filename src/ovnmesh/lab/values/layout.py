@@ -193,8 +193,8 @@ def _compute_site(lab: LabSpec, index: int, directory: Path, prefix: str) -> Sit
             compute_pod(prefix, name, f"pod{i}", nodes[i % len(nodes)].name, (subnet, 2 + i))
             for i in range(spec.pods * len(nodes))
         )
-    except LabError as exc:
-        raise ConfigError([Problem(where, str(exc), "room for every node and pod")]) from exc
+    except LabError as error:
+        raise ConfigError([Problem(where, str(error), "room for every node and pod")]) from error
     site = _bare_site(lab, spec, (index, name), (directory, prefix))
     return replace(
         site,
@@ -229,8 +229,8 @@ def _compute_openstack_site(lab: LabSpec, position: int, directory: Path, prefix
             for n, subnet in enumerate(subnets)
             for i in range(spec.vms)
         )
-    except LabError as exc:
-        raise ConfigError([Problem(where, str(exc), "room for every node and VM")]) from exc
+    except LabError as error:
+        raise ConfigError([Problem(where, str(error), "room for every node and VM")]) from error
     site = _bare_site(lab, spec, (index, name), (directory, prefix))
     openstack = OpenStack(
         address=_api_address(prefix, index),

@@ -256,8 +256,8 @@ def parse_spec_text(text: str, where: str) -> LabSpec:
     """
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise ConfigError([Problem(where, str(exc), "a YAML document")]) from exc
+    except yaml.YAMLError as error:
+        raise ConfigError([Problem(where, str(error), "a YAML document")]) from error
     return parse_spec(document, where)
 
 

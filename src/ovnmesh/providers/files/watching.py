@@ -13,7 +13,7 @@ from pathlib import Path
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 # Changes within this time are reported once; an editor makes several per save.
 _DEBOUNCE_S = 0.01
@@ -40,12 +40,12 @@ def watch_folder(folder: Path, on_change: Callable[[], None], stop: threading.Ev
                 _watch_one(folder, identity, on_change, stop)
                 continue
             if not gone:
-                log.warning("folder %s is gone; waiting for it to come back", folder)
+                LOG.warning("folder %s is gone; waiting for it to come back", folder)
                 on_change()
             gone = True
         except OSError as error:
             # Out of inotify watches, or replaced this moment: look again every second.
-            log.warning("cannot watch %s (%s); trying again", folder, error)
+            LOG.warning("cannot watch %s (%s); trying again", folder, error)
             on_change()
         stop.wait(_RETRY_S)
 
