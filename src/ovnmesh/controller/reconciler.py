@@ -160,14 +160,23 @@ class Reconciler:
 
     def _failed(self, error: Exception) -> Outcome:
         finding = Finding(Code.PASS_FAILED, type(error).__name__, str(error))
-        acting = self._site.live and self._site.nb.has_lock
         return Outcome(
             SiteState.ERROR,
             (finding,),
             self._backoff.failed(),
             input_ok=not self._input_error,
-            record=self._site.northbound() if acting else None,
+            record=self._place_of_failure(),
         )
+
+    def _place_of_failure(self) -> Northbound | None:
+        """Where a failure is to be recorded; nowhere if it was reading that place that failed."""
+        if not (self._site.live and self._site.nb.has_lock):
+            return None
+        try:
+            return self._site.northbound()
+        except Exception as error:
+            LOG.debug("failure not recorded: %s", error)
+            return None
 
     def _pass(self) -> Outcome:
         self._read_input()
@@ -319,13 +328,15 @@ class Reconciler:
         return found
 
     def _record(self, nb: Northbound, state: SiteState, findings: tuple[Finding, ...]) -> None:
-        batch = plan_status(nb, state, findings)
-        if batch is None:
-            return
         try:
-            self._site.nb.apply(batch)
+            batch = plan_status(nb, state, findings)
+            if batch is not None:
+                self._site.nb.apply(batch)
         except OvsdbError as error:
             LOG.debug("status not recorded: %s", error)
+        except Exception:
+            # As for a pass: the loop must survive its own mistakes.
+            LOG.exception("site=%s: status not recorded", self._settings.nb)
 
     def _tell(self, outcome: Outcome, duration_s: float) -> None:
         """Log what is new and what is over; an unchanged situation logs nothing."""

@@ -1,0 +1,89 @@
+"""The controller's loop goes on, whatever fails in a pass or in recording how it went."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from fake_mesh import Mesh, Site
+from ovnmesh.controller import reconciler as module
+from ovnmesh.controller.reconciler import Reconciler
+from ovnmesh.controller.settings import ControllerSettings
+from ovnmesh.errors import OvsdbUnavailable, ProviderError
+from ovnmesh.model.changes import Batch, Db
+from ovnmesh.model.northbound import Northbound
+from ovnmesh.model.remote import parse_remote
+from ovnmesh.model.report import PassReport, SiteState
+
+
+class Unreadable:
+    """A provider that cannot be asked, which is a finding and no failure."""
+
+    advice: dict[str, str] = {}  # noqa: RUF012
+
+    def read(self) -> None:
+        raise ProviderError("folder /site: found nothing")
+
+    def watch(self, on_change: Callable[[], None], stop: threading.Event) -> None:
+        stop.wait()
+
+
+def databases(
+    northbound: Callable[[], Northbound], apply: Callable[[Batch], None]
+) -> SimpleNamespace:
+    """A site whose databases are connected, and fail as they are told to."""
+    nb = SimpleNamespace(db=Db.NB, connected=True, has_lock=True, apply=apply)
+    sb = SimpleNamespace(db=Db.SB, connected=True)
+    return SimpleNamespace(
+        nb=nb, sb=sb, live=True, connecting=False, northbound=northbound, close=lambda: None
+    )
+
+
+@pytest.fixture
+def reports(monkeypatch, tmp_path: Path):
+    """What two passes report of a site; an end of the loop before that is a failure."""
+
+    def run(site: SimpleNamespace) -> list[PassReport]:
+        monkeypatch.setattr(module, "SiteDatabases", lambda *_: site)
+        nowhere = parse_remote("unix:/nowhere")
+        settings = ControllerSettings(nowhere, nowhere, tmp_path)
+        found: list[PassReport] = []
+
+        def observe(report: PassReport) -> None:
+            found.append(report)
+            loop.wake() if len(found) < 2 else loop.stop()
+
+        loop = Reconciler(settings, Unreadable(), observe)
+        loop.run()
+        return found
+
+    return run
+
+
+def test_a_northbound_database_that_is_stuck_does_not_end_the_loop(reports) -> None:
+    def northbound() -> Northbound:
+        raise OvsdbUnavailable("OVN_Northbound at unix:/nowhere: no progress for 5 s")
+
+    found = reports(databases(northbound, lambda batch: None))
+    assert [report.state for report in found] == [SiteState.ERROR] * 2
+    assert "no progress" in found[0].findings[0].message
+
+
+def test_rows_that_nobody_has_thought_of_do_not_end_the_loop(reports) -> None:
+    def northbound() -> Northbound:
+        raise KeyError("name")
+
+    found = reports(databases(northbound, lambda batch: None))
+    assert [report.state for report in found] == [SiteState.ERROR] * 2
+
+
+def test_a_status_that_cannot_be_recorded_does_not_end_the_loop(reports) -> None:
+    def apply(batch: Batch) -> None:
+        raise RuntimeError("the library did not think of this")
+
+    nb = Site(Mesh()).observed.nb
+    found = reports(databases(lambda: nb, apply))
+    assert [report.state for report in found] == [SiteState.IDLE] * 2
+    assert [finding.code for finding in found[1].findings] == ["config-unreadable"]
