@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ovnmesh.cli.mesh.passthrough import command_line
 from ovnmesh.controller.ovn_ic import OvnIcArguments
 from ovnmesh.errors import ConfigError, OvsdbUnavailable
 from ovnmesh.model.changes import Db
@@ -60,6 +61,7 @@ def test_who_asks_for_an_identity_is_told_that_tls_is_not_offered():
         Database(remote, view).connect,
         lambda: Members({Db.IC_SB: remote}, lambda: None),
         OvnIcArguments(nowhere, nowhere, remote, nowhere).options,
+        lambda: command_line("ovn-nbctl", remote, ["show"]),
     ):
         with pytest.raises(ConfigError, match=r"identity .*/c\.pem.* not offered yet"):
             connect()

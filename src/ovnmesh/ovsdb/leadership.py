@@ -11,7 +11,6 @@ There is no command that makes it look again, but a new process does so at once.
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from ovnmesh.ovsdb import leadership
 from ovnmesh.ovsdb.members import Member
 
 #: Seconds within which ovn-ic finds a new leader by itself or not before the next back-off: its
@@ -107,4 +106,4 @@ class IcMembers:
     @property
     def leaders(self) -> tuple[Member | None, Member | None]:
         """Who leads each of them."""
-        return leadership.leader_of(self.nb), leadership.leader_of(self.sb)
+        return leader_of(self.nb), leader_of(self.sb)

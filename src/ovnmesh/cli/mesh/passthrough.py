@@ -4,7 +4,7 @@ Finds the database, then becomes the tool. Must not read or change one of the
 tool's arguments.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -39,6 +39,15 @@ def _ic_remotes(address: SiteAddress) -> tuple[Remote, Remote]:
     return remotes
 
 
+def command_line(tool: str, remote: Remote, args: Sequence[str]) -> list[str]:
+    """One of OVN's tools on a database, which it prefers to a daemon named by OVN_NB_DAEMON.
+
+    Raises:
+        ConfigError: the database is to be shown an identity.
+    """
+    return [program(tool), f"--db={','.join(remote.methods_in_clear())}", *args]
+
+
 def _command(
     tool: str, database: str, remote: Callable[[SiteAddress], Remote], example: str
 ) -> typer.Typer:
@@ -53,10 +62,7 @@ def _command(
     )
     def run(site: SiteName, args: Arguments = None, sites_file: SitesFile = None) -> None:
         (address,) = pick_sites([site], sites_file)
-        # A daemon in OVN_NB_DAEMON is passed over by a tool that is given a database.
-        hand_over(
-            [program(tool), f"--db={remote(address)}", *(args or [])], f"apt-get install {PACKAGE}"
-        )
+        hand_over(command_line(tool, remote(address), args or ()), f"apt-get install {PACKAGE}")
 
     return app
 
