@@ -220,6 +220,19 @@ def test_every_database_key_is_in_the_reference() -> None:
     assert {key for key in keys if key not in reference()} == set()
 
 
+def test_paths_in_the_architecture_exist() -> None:
+    """But for the one that is to come."""
+    named = re.findall(r"`((?:[a-z_]+/)+[a-z_]+(?:\.[a-z]+)?)`", text_of("docs/architecture.md"))
+    places = [ROOT, ROOT / "src" / "ovnmesh"]
+    missing = {
+        path
+        for path in named
+        if not any((place / f"{path}{end}").exists() for place in places for end in ("", ".py"))
+    }
+    assert len(set(named)) > 15
+    assert missing == {"operate/trace.py"}
+
+
 def test_priorities_in_the_reference_are_those_of_the_source() -> None:
     assert f"priority {ovn_keys.POLICY_PRIORITY}" in reference()
     assert f"priorities {ovn_keys.GATEWAY_PRIORITY}" in reference()
