@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from fake_mesh import Mesh, Site
+from fake_mesh import Mesh, Site, wish
 from ovnmesh.controller import reconciler as module
 from ovnmesh.controller.reconciler import Reconciler
 from ovnmesh.controller.settings import ControllerSettings
-from ovnmesh.errors import OvsdbUnavailable, ProviderError
+from ovnmesh.errors import OvsdbUnavailable, ProviderError, ProviderPending
 from ovnmesh.model.changes import Batch, Db
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.remote import parse_remote
@@ -87,3 +87,46 @@ def test_a_status_that_cannot_be_recorded_does_not_end_the_loop(reports) -> None
     found = reports(databases(lambda: nb, apply))
     assert [report.state for report in found] == [SiteState.IDLE] * 2
     assert [finding.code for finding in found[1].findings] == ["config-unreadable"]
+
+
+class Reading:
+    """A provider that is reading for the first time."""
+
+    advice: dict[str, str] = {}  # noqa: RUF012
+
+    def read(self) -> None:
+        raise ProviderPending("Neutron is being read")
+
+    def watch(self, on_change: Callable[[], None], stop: threading.Event) -> None:
+        stop.wait()
+
+
+def test_while_the_input_is_read_for_the_first_time_nothing_is_done(monkeypatch, tmp_path) -> None:
+    """The record says "joined" of a site that is leaving; so it counts only after a while."""
+    site = Site(Mesh())
+    site.settle(wish())
+    asked: list[str] = []
+
+    def northbound() -> Northbound:
+        asked.append("northbound")
+        return site.observed.nb
+
+    given = databases(northbound, lambda batch: None)
+    given.nb.has_lock = False
+    monkeypatch.setattr(module, "SiteDatabases", lambda *_: given)
+    nowhere = parse_remote("unix:/nowhere")
+    now = [1000.0]
+    found: list[PassReport] = []
+
+    def observe(report: PassReport) -> None:
+        found.append(report)
+        if len(found) == 1:
+            assert not asked
+            now[0] += module.FIRST_READING_S
+        loop.wake() if len(found) < 2 else loop.stop()
+
+    settings = ControllerSettings(nowhere, nowhere, tmp_path)
+    loop = Reconciler(settings, Reading(), observe, lambda: now[0])
+    loop.run()
+    assert [report.state for report in found] == [SiteState.CONNECTING, SiteState.STANDBY]
+    assert asked

@@ -41,6 +41,9 @@ LOG = logging.getLogger(__name__)
 COALESCE_S = 0.003
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 10.0
+#: Seconds given to a provider that is reading its input for the first time. The record may be out
+#: of date: of a site that is to leave it says "joined" until the end.
+FIRST_READING_S = 10.0
 
 
 class Reconciler:
@@ -70,6 +73,8 @@ class Reconciler:
         self._input_changed = True
         self._input: Wish | None = None
         self._input_error = ""
+        self._input_pending = False
+        self._record_counts_s = clock() + FIRST_READING_S
         self._site = SiteDatabases(settings, self.wake, clock)
         self._ic = IcAccess(self.wake, clock)
         self._ovn_ic = OvnIc(settings.run_dir, self.wake, clock)
@@ -186,6 +191,9 @@ class Reconciler:
             lost = self._site.error or "a database of the site does not answer"
             finding = Finding(Code.SITE_UNREACHABLE, "NB, SB", f"{lost}; traffic is not affected")
             return Outcome(SiteState.DISCONNECTED, (finding,))
+        reading_s = self._record_counts_s - self._clock()
+        if self._input_pending and reading_s > 0:
+            return Outcome(SiteState.CONNECTING, again_s=reading_s)
         nb = self._site.northbound()
         intent = decide_intent(self._input, self._input_error, nb.record)
         intent = replace(intent, findings=with_advice(intent.findings, self._provider.advice))
@@ -200,11 +208,11 @@ class Reconciler:
     def _read_input(self) -> None:
         if not self._input_changed:
             return
-        self._input_changed = False
+        self._input_changed = self._input_pending = False
         try:
             self._input, self._input_error = self._provider.read(), ""
         except ProviderPending:
-            self._input, self._input_error = None, ""
+            self._input, self._input_error, self._input_pending = None, "", True
         except ProviderError as error:
             self._input, self._input_error = None, str(error)
 
