@@ -1,27 +1,42 @@
 #!/usr/bin/env bash
-# Every check, cheapest first. Called by `make test`. The OpenStack that lab tests need is installed
-# meanwhile, once for all labs; a lab that comes before it is there waits for it.
+# Every check. Called by `make test`. After lint, labs one after the other, and beside them, with the
+# processors that they leave, all tests without a data path. The OpenStack that some tests need is
+# installed meanwhile, once for all; who comes before it is there waits for it.
 set -euo pipefail
-set -m  # the installer gets a process group of its own, and can be ended with all it has started
 
-log=$(mktemp)
-first=$(mktemp)
+reports=$PWD/build/tests
 color=$([ -t 1 ] && echo yes || echo auto)
-nice ovnmesh lab install --keystone >"$log" 2>&1 &
-installer=$!
+failed=0
+children=()
+
+# Run something in a session of its own, which can be ended with all it has started.
+beside() {
+    setsid nice "$@" &
+    children+=($!)
+}
 end() {
-    kill -- "-$installer" 2>/dev/null || true
-    wait "$installer" 2>/dev/null || cat "$log"
-    rm -f "$log" "$first"
+    for child in "${children[@]}"; do kill -- "-$child" 2>/dev/null || true; done
+    wait
 }
 trap end EXIT
 
+rm -rf "$reports"
+mkdir -p "$reports"
+beside ovnmesh lab install --keystone >"$reports/install.log" 2>&1
 make --no-print-directory lint
-# Side by side where no data path has to be on time; a file at a time, its tests in their order.
-failed=0
-pytest --timeout 300 --durations 15 --color "$color" -n 2 --dist loadfile \
-    tests/unit tests/property tests/ovsdb | tee "$first" || failed=$?
-pytest --timeout 300 --durations 15 tests/lab || failed=$?
-# What failed before the labs is far above by now.
-sed -n '/=== \(FAILURES\|ERRORS\) ===/,$p' "$first"
+lint_s=$SECONDS
+
+COVERAGE_FILE=$reports/.coverage beside coverage run -m pytest --stage without-data-path \
+    -m "not datapath" -n 2 --dist loadfile tests --color "$color" >"$reports/beside.log" 2>&1
+beside=$!
+pytest --stage labs -m datapath tests --color "$color" || failed=$?
+echo "waiting for the tests without a data path"
+wait "$beside" || failed=$?
+
+# What failed beside the labs; otherwise its last line.
+sed -n '/=== \(FAILURES\|ERRORS\) ===/,$p;$p' "$reports/beside.log"
+[ "$failed" = 0 ] || grep -v '^installed' "$reports/install.log" || true
+export COVERAGE_FILE=$reports/.coverage
+coverage combine --quiet && coverage json --quiet -o "$reports/coverage.json"
+PYTHONPATH=. python tests/summary.py "lint=$lint_s" without-data-path labs "in all=$SECONDS"
 exit "$failed"

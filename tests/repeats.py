@@ -52,17 +52,19 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
+    if any(report.failed for report in reports):
+        _take_down(item.session)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 
 
 def _take_down(session: pytest.Session) -> None:
-    """End all fixtures: whatever the first attempt has left, the second begins with a new lab."""
+    """End all fixtures: whatever a failure has left, what comes next begins with a new lab."""
     try:
         session._setupstate.teardown_exact(None)
     except Exception as error:
-        # The first attempt has failed already; what is left over, the second will meet.
-        session.config.get_terminal_writer().line(f"\nafter the first attempt: {error!r}")
+        # The test has failed already; what is left over, the next one will meet.
+        session.config.get_terminal_writer().line(f"\ntaking the lab down: {error!r}")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,7 @@
 """Where the time of a run of pytest went, file by file, and what was skipped and repeated.
 
-Loaded by conftest; `--stage NAME` makes it write build/tests/NAME.json, of which `summary` prints
-the whole of `make test`.
+Loaded by conftest; does its work if there is a `--stage NAME`: shows it, and writes it to
+build/tests/NAME.json, of which `summary` prints the whole of `make test`.
 """
 
 import json
@@ -27,7 +27,7 @@ class StageReport:
     """Listens to a run.
 
     Args:
-        stage: name of the run, "" to write no file.
+        stage: name of the run, "" to say nothing.
         repeats: what was repeated in it.
     """
 
@@ -49,6 +49,8 @@ class StageReport:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the files that took longest, and what was skipped."""
+        if not self._stage:
+            return
         terminalreporter.section("where the time went")
         for file, seconds in self._seconds.most_common(SHOWN):
             terminalreporter.write_line(f"{seconds:7.1f} s  {file}")

@@ -105,6 +105,13 @@ def test_a_lab_that_does_not_start_is_repeated_too(run):
     run(flaky().replace("return object()", start)).assert_outcomes(passed=1)
 
 
+def test_a_failure_takes_its_lab_with_it(run):
+    text = (
+        flaky(seen=False) + f"\n{DATAPATH}\ndef test_next(lab):\n    assert lab not in attempts\n"
+    )
+    run(text).assert_outcomes(failed=1, passed=1)
+
+
 def test_side_by_side_too(run, pytester):
     done = run(flaky(), "-p", "xdist", "-n", "1")
     assert done.ret == 0
