@@ -113,9 +113,8 @@ class Cluster:
         ]
         if down:
             self.start(*down)
-        if any(node.process for node in self.nodes.values()):
-            self.wait()
-            self.wait_whole(1)
+        self.wait()
+        self.wait_whole(1)
 
     def leader(self, db=DATABASES[0]):
         found = []

@@ -1,8 +1,7 @@
 """``ovnmesh ic-db`` as a RAFT cluster: founding, joining, losing, replacing. No root needed.
 
 Real: three commands as processes of their own, OVS's servers and tools, files in a temporary
-folder, loopback addresses as nodes. The tests of one cluster run in their order, because the first
-founds it.
+folder, loopback addresses as nodes. Most tests share one cluster, and leave it whole.
 """
 
 import json
@@ -44,9 +43,21 @@ def switches(rows):
 
 @pytest.fixture(scope="module")
 def one_cluster(tmp_path_factory):
+    """Three nodes, started in the wrong order, and a site's rows."""
     made = Cluster(tmp_path_factory.mktemp("cluster"))
-    yield made
-    made.end()
+    try:
+        made.spawn(3, 2)
+        for i in (2, 3):
+            made.says(i, "waiting to join the cluster of OVN_IC_Northbound and OVN_IC_Southbound")
+        assert not any(made.nodes[i].ready.exists() for i in (2, 3))
+        made.spawn(1)
+        made.wait()
+        datapath = {"transit_switch": "ts", "tunnel_key": 16711681}
+        made.write(2, SB, {"op": "insert", "table": "Datapath_Binding", "row": datapath})
+        made.write(3, SB, *zone("az1", 1))
+        yield made
+    finally:
+        made.end()
 
 
 @pytest.fixture
@@ -63,21 +74,11 @@ def other(tmp_path):
 
 
 def test_first_start_in_any_order_founds_one_cluster(cluster):
-    cluster.spawn(3, 2)
-    for i in (2, 3):
-        cluster.says(i, "waiting to join the cluster of OVN_IC_Northbound and OVN_IC_Southbound")
-    assert not any(cluster.nodes[i].ready.exists() for i in (2, 3))
-    cluster.spawn(1)
-    cluster.wait()
-    cluster.wait_whole(1)
     for db in DATABASES:
         assert len({cluster.status(i, db).cluster for i in (1, 2, 3)}) == 1
     for i in (1, 2, 3):
         assert switches(cluster.rows(i, NB, "Transit_Switch")) == SWITCH
         assert len(cluster.rows(i, SB, "IC_SB_Global")) == 1
-    datapath = {"transit_switch": "ts", "tunnel_key": 16711681}
-    cluster.write(2, SB, {"op": "insert", "table": "Datapath_Binding", "row": datapath})
-    cluster.write(3, SB, *zone("az1", 1))
     wait_for(lambda: cluster.rows(1, SB, "Port_Binding") == cluster.rows(3, SB, "Port_Binding"))
     assert len(cluster.rows(1, SB, "Port_Binding")) == 1
 

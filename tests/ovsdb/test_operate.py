@@ -17,6 +17,7 @@ from ovnmesh.operate.leave import leave
 from ovnmesh.operate.manual_route import add_route, delete_route, parse_route_prefix
 from ovnmesh.operate.transit_switch import add_switch, list_switches, remove_switch
 from servers import wait_for
+from site_harness import connected
 
 
 def address_of(site) -> SiteAddress:
@@ -52,18 +53,18 @@ def test_manual_route_that_cannot_be(pair, sites) -> None:
         add_route(address_of(sites(3)), prefix, "az2")
 
 
-def carry(site, node: str) -> None:
-    """What ovn-controller does on the node that takes the traffic of the transit switch."""
-    port = site.nbctl("--bare", "--columns=name", "find", "Logical_Router_Port", CARRIED).split()[0]
+def carry(site, node: str, ts: str = "ts") -> None:
+    """What ovn-controller does on the node that takes the traffic of a transit switch."""
+    carried = f"external_ids:ovnmesh-ts={ts}"
+    find = ("--bare", "--columns=name", "find", "Logical_Router_Port", carried)
+    wait_for(lambda: site.nbctl(*find))
+    port = site.nbctl(*find).split()[0]
     sbctl = ["ovn-sbctl", f"--db={site.sb.remote}", "--timeout=5"]
     found = [*sbctl, "--bare", "--columns=_uuid", "find", "Chassis", f"name={node}"]
     chassis = subprocess.run(found, check=True, capture_output=True, text=True).stdout.strip()
     bound = [*sbctl, "get", "Port_Binding", f"cr-{port}", "_uuid"]
     wait_for(lambda: subprocess.run(bound, check=False, capture_output=True).returncode == 0)
     subprocess.run([*sbctl, "set", "Port_Binding", f"cr-{port}", f"chassis={chassis}"], check=True)
-
-
-CARRIED = "external_ids:ovnmesh-ts=ts"
 
 
 def quiet(_: str) -> None:
@@ -138,6 +139,38 @@ def test_transit_switch_that_no_site_uses_yet_is_named_with_who_is_awaited(pair,
         removal = remove_switch(mesh, "ts1", True, 20.0, quiet)
         assert removal.existed
         assert remove_switch(mesh, "ts1", False, 0.0, quiet).existed is False
+        assert [each.switch.name for each in list_switches(mesh)] == ["ts"]
+
+
+def test_site_that_does_not_leave_a_switch_is_named_and_forced(pair, ic) -> None:
+    """az2 has no controller: nothing is removed under it unless forced; then it follows."""
+    _one, two = pair
+    with MeshSession(parse_remote(ic.nb.remote), parse_remote(ic.sb.remote)) as mesh:
+        with pytest.raises(OvnmeshError, match="waited 0 s"):
+            add_switch(mesh, "ts1", None, 0.0, quiet)
+        for site in pair:
+            carry(site, f"az{site.number}-gw", "ts1")
+        assert add_switch(mesh, "ts1", None, 20.0, quiet) is not None
+        two.stop_controllers()
+        with pytest.raises(OvnmeshError, match="waited 2 s for az2") as left:
+            remove_switch(mesh, "ts1", False, 2.0, quiet)
+        assert "az1" not in str(left.value).split("to leave")[0]
+        found = {each.switch.name: each for each in list_switches(mesh)}["ts1"]
+        assert [(site.az, site.state) for site in found.sites] == [("az2", "draining")]
+        assert "az2" in remove_switch(mesh, "ts1", True, 2.0, quiet).unheard
+        assert [each.switch.name for each in list_switches(mesh)] == ["ts"]
+    two.control()
+    for site in pair:
+        gone = f"az{site.number}-ts1"
+        wait_for(lambda s=site, gone=gone: gone not in s.nbctl("show"), 20, "port removed")
+    connected(*pair)
+
+
+def test_transit_switch_without_a_proper_name_or_that_is_not_there(pair, ic) -> None:
+    with MeshSession(parse_remote(ic.nb.remote), parse_remote(ic.sb.remote)) as mesh:
+        with pytest.raises(ConfigError, match="a b"):
+            add_switch(mesh, "a b", None, 0.0, quiet)
+        assert remove_switch(mesh, "nothing", False, 0.0, quiet).existed is False
         assert [each.switch.name for each in list_switches(mesh)] == ["ts"]
 
 

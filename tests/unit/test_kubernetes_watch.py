@@ -80,7 +80,7 @@ def test_stopping_does_not_wait_for_an_api_that_hangs(harness):
     watcher = Watcher(harness.provider)
     wait_for(lambda: len(harness.asked("list")) == 4)
     watcher.stop.set()
-    watcher.thread.join(2)  # much less than they would wait for an answer
+    watcher.thread.join(requests.TIMEOUT_S / 2)  # less than they would wait for an answer
     assert not watcher.thread.is_alive()
 
 
@@ -215,10 +215,11 @@ def test_a_storm_of_refusals_is_waited_for_and_leaves_no_trace(harness, status, 
         harness.api.store.refuse = storm
         harness.api.forget()
         wait_for(lambda: harness.problem())
-        asked = len(harness.api.store.calls)
+        asked, began = len(harness.api.store.calls), time.monotonic()
         time.sleep(4)
         # Each kind after 0.1 s, twice that, and so on, to 3 s; or half of it, as chance will.
-        assert len(harness.api.store.calls) - asked <= 7 * len(EVERY_KIND)
+        most = 7 + (time.monotonic() - began - 4) // 1.5
+        assert len(harness.api.store.calls) - asked <= most * len(EVERY_KIND)
         assert len([r for r in caplog.records if r.levelname == "WARNING"]) == len(EVERY_KIND)
         harness.put(config_with(az_name="az9"))
         harness.api.store.refuse = {}
@@ -238,10 +239,12 @@ def cpu_of_a_second():
 def test_an_api_that_says_when_to_come_again_is_not_asked_before(harness):
     harness.api.store.refuse["watch", "nodes"] = 429
     harness.api.store.refusal_headers = {"Retry-After": "3"}
+    began = time.monotonic()
     with watching(harness.provider):
         wait_for(lambda: harness.problem())
         time.sleep(1.5)
-        assert harness.asked("watch").count("nodes") == 1
+        asked, took_s = harness.asked("watch").count("nodes"), time.monotonic() - began
+        assert asked == 1 or took_s >= 3
         harness.api.store.refuse.clear()
         wait_for(lambda: not harness.problem())
 
