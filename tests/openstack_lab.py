@@ -11,8 +11,6 @@ from ovnmesh.lab.openstack import objects
 
 #: A place in each site of the lab that the tests of clouds share.
 ALL = ("az1/pod1", "az2/pod0", "os1/vm-0", "os2/vm-1")
-#: What tests add to a cloud for a while.
-ADDED_NETWORKS, ADDED_ROUTER = ("more", "late", "second"), "router1"
 
 
 class OpenStackLab(MeshLab):
@@ -22,6 +20,7 @@ class OpenStackLab(MeshLab):
         super().__init__(runner)
         self.clouds = [site.name for site in runner.lab.sites if site.openstack is not None]
         self._connections = {each: objects.connect(runner.lab.site(each)) for each in self.clouds}
+        self._open: dict[str, Sequence[str]] = {}
 
     def api(self, site: str) -> Any:
         """Openstacksdk's network proxy of a site's Neutron."""
@@ -70,25 +69,22 @@ class OpenStackLab(MeshLab):
     def open_to_the_mesh(self, site: str) -> None:
         """Let everything of the mesh reach a site's VMs."""
         others = [other for other in self.runner.lab.sites if other.name != site]
-        self.allow(site, [cidr for other in others for cidr in other.ovn_default.cidrs])
+        cidrs = [cidr for other in others for cidr in other.ovn_default.cidrs]
+        self._open[site] = self.allow(site, cidrs)
+
+    @contextmanager
+    def closed(self, site: str) -> Iterator[None]:
+        """A site's VMs as they are by default: nothing of the mesh reaches them."""
+        rules = self._open.pop(site, ())
+        for rule in rules:
+            self.api(site).delete_security_group_rule(rule)
+        yield
+        if rules:
+            self.open_to_the_mesh(site)
 
     def allow(self, site: str, networks: Sequence[Any]) -> Sequence[str]:
         """Let some networks reach a site's VMs; ids of the rules that do."""
         return objects.allow_ingress(self._connections[site], networks)
-
-    def remove_added(self, site: str) -> None:
-        """Heal a cloud's daemons, and remove what an attempt that failed has left in it."""
-        for daemon in ("neutron", "controller"):
-            self.runner.fault_kill(site, daemon, heal=True)
-        network = self.api(site)
-        for floating in network.ips():
-            network.delete_ip(floating)
-        for added in filter(None, map(network.find_network, ADDED_NETWORKS)):
-            for port in network.ports(network_id=added.id, device_owner="network:router_interface"):
-                network.remove_interface_from_router(port.device_id, port_id=port.id)
-            network.delete_network(added)
-        if router := network.find_router(ADDED_ROUTER):
-            network.delete_router(router)
 
     def in_order(self, site: str) -> bool:
         return bool(self.status(site) == {"state": "joined", "findings": []})

@@ -10,9 +10,14 @@ from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.spec import uniform_spec
 
 
-@pytest.fixture(scope="module")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the lab that several files share come last, so that it runs beside no other one."""
+    items.sort(key=lambda item: "labs" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
 def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, MeshLab]]:
-    """The lab that the tests of a module share; replaced by `mesh` when a test broke it."""
+    """The lab that several files share."""
     running: dict[str, MeshLab] = {}
     try:
         yield running

@@ -3,6 +3,7 @@
 Outages are bounded with room for a busy machine; what they are is in docs/benchmarks.md.
 """
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator
@@ -43,7 +44,10 @@ def start(folder: Path, nodes: int, gateways: int, **wanted: object) -> Iterator
         lab = MeshLab(LabRunner.up(spec, folder))
         lab.wait_joined()
         set_timers(lab, SLOW)
+        lab.first = {site: lab.config(site) for site in lab.names}
         wait_for_bfd(lab)
+        places = gateways * lab.runner.lab.ts_count
+        eventually(lambda: all(in_line(lab, site) == places for site in lab.names))
         yield lab
     finally:
         teardown.down(folder)
@@ -68,13 +72,13 @@ def spread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshLab]:
 
 
 @pytest.fixture(autouse=True)
-def in_order(request: pytest.FixtureRequest) -> None:
-    """Whatever the last test, or an attempt that failed, has left is undone."""
+def left_as_found(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test leaves its lab in its first configuration, its first gateways serving."""
+    yield
     for name in {"three", "two", "spread"} & set(request.fixturenames):
         lab: MeshLab = request.getfixturevalue(name)
-        for site in ("az1", "az2"):
-            lab.ovnmesh("gateway", "undrain", site, f"{site}-gw")
-            reset(lab, site)
+        lab.reset()
+        wait_for_bfd(lab)
 
 
 def set_timers(lab: MeshLab, interval_ms: int) -> None:
@@ -91,6 +95,11 @@ def timer(lab: MeshLab, site: str) -> set[str]:
     return {word for line in lines for word in line.split() if "min_rx" in word}
 
 
+def in_line(lab: MeshLab, site: str) -> int:
+    """Places in line of all transit switches; a gateway joins a line once the first hears it."""
+    return len(json.loads(lab.ovnmesh("gateway", "list", site, "-o", "json", check=False).stdout))
+
+
 def outage(results: list[PingResult]) -> float:
     assert all(result.received > 20 for result in results), results
     return max(result.longest_gap_ms for result in results)
@@ -102,8 +111,6 @@ def reset(lab: MeshLab, site: str) -> None:
 
 def fail_over(lab: MeshLab, dead: str, survivor: str, source: str, target: str) -> float:
     """Take the active gateway's link away; the longest outage in milliseconds."""
-    if lab.active_gateway("az1") != dead:  # a busy machine: BFD has missed three packets before
-        reset(lab, "az1")
     with lab.trains((source, target)) as results:
         lab.runner.fault_link(f"az1/{dead}")
         eventually(lambda: lab.active_gateway("az1") == survivor)
@@ -220,10 +227,13 @@ def test_a_chassis_registered_under_another_name_is_gateway_again(three: MeshLab
         three.tool("ovn-sbctl", "az1", "chassis-del", old)
 
     try:
-        with three.lossless(("az1/pod2", "az2/pod2")):
+        with three.trains(("az1/pod2", "az2/pod2")) as results:
             rename(node.system_id, "renamed")
             eventually(lambda: "renamed" in names(), 20)
             eventually(lambda: node.system_id not in names(), 20)
+        # Not quite lossless: all nodes make their tunnels to it anew, and OVS drops what misses
+        # while it reconfigures a bridge (lib/dpif-netdev.c, upcall_rwlock).
+        assert outage(results) < SWITCH_MS
     finally:
         rename("renamed", node.system_id)
         eventually(lambda: node.system_id in names() and "renamed" not in names(), 20)
@@ -255,7 +265,6 @@ def test_active_active_spreads_and_loses_only_the_dead_gateways_flows(spread: Me
             time.sleep(0.5)
         assert outage(results) < 3 * SLOW + FAILOVER_MS, results
         assert spread.active_gateway("az1", "ts1") == "az1-n1"
-        time.sleep(AWAY_S)
     finally:
         spread.runner.fault_link("az1/az1-gw", heal=True)
         wait_for_bfd(spread)
@@ -271,5 +280,5 @@ def test_uneven_numbers_of_gateways(spread: MeshLab) -> None:
     eventually(lambda: spread.active_gateway("az2", "ts1") == "az2-gw")
     eventually(lambda: spread.active_gateway("az1", "ts1") == "az1-n1")
     for source in ("pod0", "pod1", "pod2"):
-        assert spread.ping(f"az1/{source}", "az2/pod1").lost == 0
-        assert spread.ping("az2/pod1", f"az1/{source}").lost == 0
+        eventually(lambda s=source: spread.ping(f"az1/{s}", "az2/pod1").lost == 0)
+        eventually(lambda s=source: spread.ping("az2/pod1", f"az1/{s}").lost == 0)

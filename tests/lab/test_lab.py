@@ -34,30 +34,48 @@ spec: {cidrBlock: 10.99.0.0/24}
 """
 
 
+class Bare:
+    """Two sites, which the documents' manual steps connect, and their reverse disconnects."""
+
+    def __init__(self, runner: LabRunner) -> None:
+        self.runner = runner
+        self._connected = False
+
+    def connect(self, wanted: bool) -> LabRunner:
+        """The lab, connected or not."""
+        if wanted and not self._connected:
+            manual_steps.connect(self.runner.lab)
+            # The nodes have the flows only a moment after the databases have the rows.
+            wait_until(
+                lambda: self.runner.ping("az1/pod2", "az2/pod2", 3, 20).lost == 0,
+                "sites connected by hand: flows on the nodes",
+                timeout_s=30,
+            )
+            for site in self.runner.lab.sites:
+                daemons.nbctl(site, "--wait=hv", "sync")
+        elif self._connected and not wanted:
+            manual_steps.disconnect(self.runner.lab)
+        self._connected = wanted
+        return self.runner
+
+
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabRunner]:
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bare]:
     directory = tmp_path_factory.mktemp("lab")
-    runner = LabRunner.up(uniform_spec(), directory, bare=True)
     try:
-        yield runner
+        yield Bare(LabRunner.up(uniform_spec(), directory, bare=True))
     finally:
         teardown.down(directory)
 
 
-@pytest.fixture(scope="module")
-def connected(lab: LabRunner) -> Iterator[LabRunner]:
-    """Join the sites with the documents' manual steps."""
-    manual_steps.connect(lab.lab)
-    # The nodes have the flows only a moment after the databases have the rows.
-    wait_until(
-        lambda: lab.ping("az1/pod2", "az2/pod2", count=3, interval_ms=20).lost == 0,
-        "sites connected by hand: flows on the nodes",
-        timeout_s=30,
-    )
-    for site in lab.lab.sites:
-        daemons.nbctl(site, "--wait=hv", "sync")
-    yield lab
-    manual_steps.disconnect(lab.lab)
+@pytest.fixture
+def lab(bare: Bare) -> LabRunner:
+    return bare.connect(False)
+
+
+@pytest.fixture
+def connected(bare: Bare) -> LabRunner:
+    return bare.connect(True)
 
 
 def leftovers(directory: Path) -> list[str]:

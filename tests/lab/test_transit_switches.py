@@ -62,8 +62,10 @@ def start(mesh: MeshLab, *words: str) -> "subprocess.Popen[str]":
 def only_the_first(mesh: MeshLab):
     """Whatever a test has left, the next one begins with the first switch alone."""
     yield
-    mesh.ovnmesh("transit-switch", "add", "ts")
-    for name in set(switches(mesh)) - {"ts"}:
+    left = switches(mesh)
+    if left.get("ts") != IN_SERVICE:
+        mesh.ovnmesh("transit-switch", "add", "ts")
+    for name in set(left) - {"ts"}:
         mesh.ovnmesh("transit-switch", "remove", name, "--force", "--timeout", "10")
 
 
@@ -108,41 +110,6 @@ def test_two_switches_at_once(mesh: MeshLab) -> None:
         first, second = start(mesh, "remove", "ts1"), start(mesh, "remove", "ts2")
         assert (first.wait(60), second.wait(60)) == (0, 0)
     assert switches(mesh) == {"ts": IN_SERVICE}
-
-
-def test_refusals(mesh: MeshLab) -> None:
-    done = mesh.ovnmesh("transit-switch", "remove", "ts", check=False)
-    assert done.returncode == 1
-    assert "no other one is in service at az1, az2" in done.stderr
-    assert switches(mesh) == {"ts": IN_SERVICE}
-    done = mesh.ovnmesh("transit-switch", "add", "x", "--cidr", "169.254.100.0/25", check=False)
-    assert done.returncode == 1
-    assert "overlaps" in done.stderr
-    assert mesh.ovnmesh("transit-switch", "add", "a b", check=False).returncode == 2
-    assert mesh.ovnmesh("transit-switch", "remove", "nothing").returncode == 0
-    assert set(switches(mesh)) == {"ts"}
-
-
-def test_site_that_does_not_answer_is_named_and_forced(mesh: MeshLab) -> None:
-    """az2's controller hangs: nothing is removed under it unless forced."""
-    mesh.ovnmesh("transit-switch", "add", "ts1")
-    pid = mesh.pid("az2/control", "ovnmesh controller")
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        remove = ("transit-switch", "remove", "ts1", "--timeout", "4")
-        done = mesh.ovnmesh(*remove, check=False)
-        assert done.returncode == 1
-        assert "az2" in done.stderr.splitlines()[-1]
-        assert "az1" not in done.stderr.splitlines()[-1].split("to leave")[0]
-        assert switches(mesh)["ts1"] == {"az2": "draining"}
-        mesh.ovnmesh(*remove, "--force")
-        assert set(switches(mesh)) == {"ts"}
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    mesh.wait_joined()
-    for site in mesh.names:
-        eventually(lambda s=site: f"{s}-ts1" not in mesh.nbctl(s, "show"))
-    mesh.assert_all_pairs()
 
 
 def test_interrupted_removal_is_called_off(mesh: MeshLab) -> None:

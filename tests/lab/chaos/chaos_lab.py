@@ -65,9 +65,6 @@ class ChaosLab(MeshLab):
             self.active_gateway(site, ts) for site in self.names for ts in self.switches()
         )
 
-    def switches(self) -> list[str]:
-        return ["ts", *(f"ts{i}" for i in range(1, self.runner.lab.ts_count))]
-
     def pods_on(self, site: str, without: set[str]) -> list[str]:
         """Pods of a site whose nodes are not among some."""
         pods = self.runner.lab.site(site).pods

@@ -1,8 +1,7 @@
 """Real here: everything, Neutron too. Needs root.
 
 One lab for all tests of this folder, because it takes most of a minute to start: Kube-OVN shaped
-sites az1 and az2, OpenStack sites os1 and os2, whose routers have the same name. Files are in the
-order in which their tests change more and more.
+sites az1 and az2, OpenStack sites os1 and os2, whose routers have the same name.
 """
 
 import os

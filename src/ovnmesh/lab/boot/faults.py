@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 from ovnmesh.errors import LabError
 from ovnmesh.host.process import (
@@ -314,10 +315,12 @@ def _kill(where: str, daemon: str) -> None:
 def _has_let_go(pid: int) -> bool:
     """Whether a killed process holds nothing any more: its last thread closes what it listened to.
 
-    The process may still be there, as a zombie without a command line (proc(5)).
+    The process may still be there, as a zombie (proc(5)). That it has no command line any more is
+    not enough: the kernel takes its memory first, then its files (kernel/exit.c, do_exit).
     """
     try:
         threads = os.listdir(f"/proc/{pid}/task")
-    except FileNotFoundError:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
         return True
-    return len(threads) <= 1 and not command_line(pid)
+    return len(threads) <= 1 and state == "Z"
