@@ -116,7 +116,10 @@ def test_exit_status_and_messages_are_the_tools(site, run) -> None:
 
 def test_signals_end_the_tool_itself(site, environment) -> None:
     command = [*OVNMESH, "nbctl", "az1", "wait-until", "Logical_Switch", "never", "name=never"]
+    # A shell that starts the tests in the background has them ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, env=environment | site)
+    signal.signal(signal.SIGINT, before)
     program = Path(f"/proc/{process.pid}/exe")
     try:
         wait_for(lambda: program.resolve().name == "ovn-nbctl")

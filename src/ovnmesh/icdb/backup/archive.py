@@ -7,6 +7,7 @@ databases with the rows' own UUIDs, so the folder can serve as the data director
 
 import hashlib
 import json
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -89,7 +90,7 @@ def open_backup(path: Path) -> Iterator[Backup]:
             if path.is_file():
                 folder = Path(scratch)
                 with tarfile.open(path) as archive:
-                    archive.extractall(folder, filter="data")
+                    _unpack(archive, folder)
             manifest = json.loads((folder / MANIFEST).read_text())
             for db in DATABASES:
                 entry = manifest["databases"][db.schema]
@@ -103,6 +104,18 @@ def open_backup(path: Path) -> Iterator[Backup]:
                 f"{path}: found no backup ({error}); expected one of ovnmesh ic-db backup"
             ) from error
         yield Backup(folder, manifest)
+
+
+def _unpack(archive: tarfile.TarFile, folder: Path) -> None:
+    """Take out plain files, each under its name and nowhere else.
+
+    Debian 12's Python (3.11.2) is older than tarfile's own filters, which came with 3.11.4.
+    """
+    for member in archive:
+        source = archive.extractfile(member) if member.isfile() else None
+        if source is not None and Path(member.name).name == member.name:
+            with (folder / member.name).open("wb") as file:
+                shutil.copyfileobj(source, file)
 
 
 def read_tables(file: Path, db: IcDatabase, tables: tuple[str, ...]) -> dict[str, Any]:
