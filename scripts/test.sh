@@ -6,22 +6,18 @@ set -euo pipefail
 reports=$PWD/build/tests
 color=$([ -t 1 ] && echo yes || echo auto)
 failed=0
-children=()
 
-# Run something in a session of its own, which can be ended with all it has started.
-beside() {
-    setsid nice "$@" &
-    children+=($!)
-}
+rm -rf "$reports"
+mkdir -p "$reports"
+# In a session of its own, so that it can be ended with all it has started.
+setsid nice ovnmesh lab install --keystone >"$reports/install.log" 2>&1 &
+installer=$!
 end() {
-    for child in "${children[@]}"; do kill -- "-$child" 2>/dev/null || true; done
+    kill -- "-$installer" 2>/dev/null || true
     wait
 }
 trap end EXIT
 
-rm -rf "$reports"
-mkdir -p "$reports"
-beside ovnmesh lab install --keystone >"$reports/install.log" 2>&1
 make --no-print-directory lint
 lint_s=$SECONDS
 
