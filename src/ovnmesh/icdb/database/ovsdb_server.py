@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ovnmesh.errors import IcDbError
@@ -80,9 +81,9 @@ class OvsdbServer:
         return f"unix:{private_socket(self._run_dir, self.db)}"
 
     @property
-    def public_socket(self) -> str:
+    def public_socket(self) -> Path:
         """Path of the socket that exists only once the database is filled."""
-        return str(self._run_dir / f"ovn_{self.db.short}.sock")
+        return self._run_dir / f"ovn_{self.db.short}.sock"
 
     def wait_until_serving(
         self, cancelled: Callable[[], bool], pending: Callable[[], str] = lambda: ""
@@ -144,16 +145,27 @@ class OvsdbServer:
             port: TCP port.
 
         Raises:
-            IcDbError: the server did not get the port.
+            IcDbError: the server did not get the port or the socket.
         """
         for remote in (ptcp_method(port, address), f"punix:{self.public_socket}"):
             control = str(self._run_dir / f"{self.db.base}.ctl")
             run_tool("ovs-appctl", "-t", control, "ovsdb-server/add-remote", remote)
-        # The server only logs that it cannot listen.
+        # The server answers before it listens (ovsdb-server.c: its main loop opens what is new the
+        # next time around), and only logs that it cannot.
+        self._await(lambda: self.pid in listeners(port), endpoint(address, port))
+        self._await(self._answers_in_public, str(self.public_socket))
+
+    def _answers_in_public(self) -> bool:
+        try:
+            transact(self.public_socket, self.db.schema, [], _OPEN_TIMEOUT_S)
+        except IcDbError:
+            return False
+        return True
+
+    def _await(self, open_: Callable[[], bool], where: str) -> None:
         deadline = time.monotonic() + _OPEN_TIMEOUT_S
-        while self.pid not in listeners(port):
+        while not open_():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                where = endpoint(address, port)
                 raise IcDbError(f"{self.db.schema} does not listen on {where}: {self._messages()}")
             time.sleep(_POLL_S)
 
