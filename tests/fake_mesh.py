@@ -212,6 +212,7 @@ class Site:
         ic = self.mesh.ic.tables[Db.IC_SB].setdefault("Port_Binding", {})
         wanted: dict[str, tuple[str, str]] = {}
         local: dict[str, dict] = {}
+        routers: dict[str, dict[str, str]] = {}
         for switch in nb.get("Logical_Switch", {}).values():
             for uuid in switch["ports"]:
                 lsp = nb["Logical_Switch_Port"][uuid]
@@ -222,6 +223,7 @@ class Site:
                 address = " ".join([lrp["mac"], *sorted(lrp["networks"])]) if lrp else ""
                 if lsp["type"] == "router":
                     wanted[lsp["name"]] = (switch["name"], address)
+                    routers[lsp["name"]] = self._router_of(lrp)
                     local[lsp["name"]] = lsp
         for uuid, row in list(ic.items()):
             if row["availability_zone"] == zone and row["logical_port"] not in wanted:
@@ -230,6 +232,7 @@ class Site:
         for name, (ts, address) in sorted(wanted.items()):
             if name in have:
                 have[name]["address"] = address
+                have[name]["external_ids"] |= routers[name]
                 key = str(have[name]["tunnel_key"])
                 options = local[name].get("options", {})
                 local[name]["options"] = {**options, keys.REQUESTED_TNL_KEY: key}
@@ -244,6 +247,7 @@ class Site:
                 tunnel_key=key,
                 gateway="",
                 address=address,
+                external_ids=routers[name],
             )
 
     def _sync_routes(self, zone: str, options: dict[str, str]) -> None:
@@ -278,6 +282,14 @@ class Site:
         }
         for ts, prefix in sorted(wanted - have):
             self.mesh.route(zone, prefix, ts=ts)
+
+    def _router_of(self, lrp: dict | None) -> dict[str, str]:
+        """What ovn-ic notes of the router behind a port; of one that is gone, nothing new."""
+        for uuid, router in self.db.tables[Db.NB]["Logical_Router"].items():
+            ports = [self.db.tables[Db.NB]["Logical_Router_Port"].get(u) for u in router["ports"]]
+            if lrp is not None and lrp in ports:
+                return {keys.IC_ROUTER: uuid}
+        return {}
 
     def _beside(self, port: dict) -> list[dict]:
         """All ports of the router that has this one."""

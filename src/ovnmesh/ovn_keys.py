@@ -48,6 +48,9 @@ ROUTE_LEARN: Final = "ic-route-learn"
 #: OVN < 24.09 reads the black list; newer ones the deny list and fall back to the black list.
 ROUTE_BLACKLIST: Final = "ic-route-blacklist"
 ROUTE_DENYLIST: Final = "ic-route-denylist"
+#: external_ids of an IC-SB Port_Binding: the router whose routes ovn-ic reads and writes by way of
+#: that port (ovn-ic.c, route_run).
+IC_ROUTER: Final = "router-id"
 #: external_ids of static routes that ovn-ic wrote (ovn-ic.c).
 LEARNED_ROUTE: Final = "ic-learned-route"
 #: other_config of logical switches that ovn-ic made (ovn-nb(5), Logical_Switch).

@@ -5,23 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from coverage import Coverage
 
 from ovnmesh.model.changes import Db
 from servers import Server
 from site_harness import Ic, SiteUnderTest, connected
-
-
-@pytest.fixture(autouse=True)
-def at_full_speed(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Coverage is not measured where a test is marked `untraced`."""
-    measured = Coverage.current()
-    if measured is None or request.node.get_closest_marker("untraced") is None:
-        yield
-        return
-    measured.stop()
-    yield
-    measured.start()
 
 
 @pytest.fixture

@@ -20,9 +20,10 @@ from ovnmesh.model.changes import (
 )
 from ovnmesh.model.remote import parse_remote
 from ovnmesh.ovsdb.database import Database
-from ovnmesh.ovsdb.schema import View, northbound
+from ovnmesh.ovsdb.schema import LEARNED_ROUTES, View, northbound
 from servers import wait_for
 
+ROUTES = "Logical_Router_Static_Route"
 WHOLE = View(
     Db.NB,
     {
@@ -215,6 +216,36 @@ def test_conditions_can_be_widened_and_narrowed(nb) -> None:
     assert database.snapshot()["Logical_Switch"] == {}
     assert changes
     database.close()
+
+
+def test_rows_that_are_not_replicated_can_be_asked_for_and_look_the_same(nb) -> None:
+    for prefix, origin in (("10.1.0.0/16", "connected"), ("10.2.0.0/16", "static"), ("::/0", "")):
+        options = ["map", [["origin", origin]] if origin else []]
+        route = {"ip_prefix": prefix, "nexthop": "169.254.0.9", "options": options}
+        nb.transact(
+            {"op": "insert", "table": ROUTES, "row": route, "uuid-name": "r"},
+            {"op": "mutate", "table": "Logical_Router", "where": [],
+             "mutations": [["static_routes", "insert", ["set", [["named-uuid", "r"]]]]]},
+        )  # fmt: skip
+    whole = Database(parse_remote(nb.remote), WHOLE)
+    narrow = Database(parse_remote(nb.remote), northbound("ovn-cluster"))
+    whole.connect()
+    narrow.connect()
+    try:
+        replicated = whole.snapshot()[ROUTES]
+        assert len(narrow.snapshot()[ROUTES]) == 1
+        asked = narrow.select(ROUTES, LEARNED_ROUTES)
+        assert set(asked) == {uuid for uuid, row in replicated.items() if row.get("options")}
+        for uuid, row in asked.items():
+            assert {column: row[column] for column in replicated[uuid]} == dict(replicated[uuid])
+        with pytest.raises(OvsdbRejected):
+            narrow.select(ROUTES, (("colour", "==", "red"),))
+        nb.stop()
+        with pytest.raises(OvsdbUnavailable):
+            narrow.select(ROUTES, LEARNED_ROUTES)
+    finally:
+        whole.close()
+        narrow.close()
 
 
 def test_changes_wake_and_loss_is_noticed_and_mended(database: Database, nb) -> None:

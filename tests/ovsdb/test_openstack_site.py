@@ -22,9 +22,6 @@ from ovnmesh.providers.openstack.provider import OpenStackProvider
 from ovnmesh.providers.openstack.row_events import NeutronEvents
 from servers import wait_for, wait_quiet
 
-#: As in test_routers.py: the controller races with ovn-ic.
-pytestmark = pytest.mark.untraced
-
 
 class Cloud:
     """An OpenStack site: router0 with one subnet and one VM, a site file, and a neighbour."""

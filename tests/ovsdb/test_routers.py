@@ -19,11 +19,8 @@ from ovnmesh.providers.openstack.advice import ADVICE
 from servers import wait_for
 from site_harness import SiteUnderTest
 
-#: The controller races with ovn-ic, which adds routes without end; measuring coverage halves its
-#: speed.
-pytestmark = pytest.mark.untraced
-
 ROUTER0, ROUTER1 = Router("neutron-1111", "router0"), Router("neutron-2222", "router1")
+ORIGIN = ["map", [["origin", "connected"]]]
 REMOTE = ("10.16.0.0/16", "100.64.0.0/16")
 
 
@@ -159,6 +156,26 @@ def test_port_deleted_by_a_repair_comes_back_without_duplicates(cloud) -> None:
     for _ in range(3):
         cloud.site.nbctl("lrp-del", "lrp-router0-ts")
         wait_for(lambda: "lrp-router0-ts" in cloud.site.nbctl("show", ROUTER0.name), 10)
+    cloud.settled()
+
+
+def test_thousands_of_routes_that_ovn_ic_has_left_are_removed(cloud) -> None:
+    found = (line.split() for line in cloud.site.routes(ROUTER0.name).splitlines())
+    hop = next(words[1] for words in found if words[:1] == [REMOTE[0]])
+    row = {"ip_prefix": REMOTE[0], "nexthop": hop, "options": ORIGIN,
+           "external_ids": ["map", [["ic-learned-route", ROUTER0.name]]]}  # fmt: skip
+    some = range(250)
+    inserts = [
+        {"op": "insert", "table": "Logical_Router_Static_Route", "row": row, "uuid-name": f"r{n}"}
+        for n in some
+    ]
+    added = ["static_routes", "insert", ["set", [["named-uuid", f"r{n}"] for n in some]]]
+    where = [["name", "==", ROUTER0.name]]
+    into = {"op": "mutate", "table": "Logical_Router", "where": where, "mutations": [added]}
+    for _ in range(10):
+        cloud.site.nb.transact(*inserts, into)
+    assert len(cloud.learned()) > 2500
+    cloud.site.nbctl("lrp-del", "lrp-router0-ts")
     cloud.settled()
 
 

@@ -225,14 +225,45 @@ def test_learned_routes_and_advertisements_of_a_disconnected_router_go() -> None
     assert routes(site) == ["10.40.0.0/16"]
 
 
-def test_a_port_that_lost_its_router_port_pauses_ovn_ic_and_a_new_one_does_not() -> None:
+@pytest.mark.parametrize("noticed", [False, True])
+def test_ovn_ic_forgets_the_router_of_a_port_that_lost_it_until_there_is_a_new_port(
+    noticed: bool,
+) -> None:
     site = site_with(ONE)
     site.settle(asked(ONE))
+    (binding,) = site.mesh.ic.tables[Db.IC_SB]["Port_Binding"].values()
+    binding["external_ids"]["somebody"] = "else's"
     tables = site.db.tables[Db.NB]
     name = next(u for u, r in tables["Logical_Router_Port"].items() if r["name"].endswith("-ts"))
     del tables["Logical_Router_Port"][name]
     router_row(site, ONE)["ports"] -= {name}
+    if noticed:  # ovn-ic has taken the address away, and writes routes as fast as it can
+        site.ovn_ic()
+        assert not binding["address"]
     assert storming(site.observed)
+    plan = plan_site(asked(ONE), site.observed)
+    assert plan.pause_ovn_ic
+    assert plan.run_ovn_ic
+    site.apply(plan)
+    assert not storming(site.observed)
+    assert binding["external_ids"] == {"somebody": "else's"}
+    site.settle(asked(ONE))
+    assert binding["address"]
+    assert binding["external_ids"][keys.IC_ROUTER] == router_uuid(site, ONE)
+
+
+def test_a_port_that_is_there_again_before_northd_knows_it_makes_no_storm() -> None:
+    site = site_with(ONE)
+    site.settle(asked(ONE))
+    (binding,) = site.mesh.ic.tables[Db.IC_SB]["Port_Binding"].values()
+    binding["address"] = ""
+    plan = plan_site(asked(ONE), site.observed)
+    assert plan.pause_ovn_ic
+    site.apply(plan)
+    assert not plan_site(asked(ONE), site.observed).pause_ovn_ic
+
+
+def test_a_new_port_makes_no_storm() -> None:
     fresh = site_with(ONE)
     for _ in range(6):
         assert not storming(fresh.observed)

@@ -261,7 +261,7 @@ class Reconciler:
         return Outcome(
             plan.state,
             (*intent.findings, *moved, *plan.findings),
-            soonest(due_s, self._apply(plan)),
+            soonest(due_s, self._apply(plan), self._site.again_s),
             len(plan.batches),
             intent.input_ok,
             view_site(observed),

@@ -5,22 +5,26 @@ the transit switches, so it is told once they are known. Must not plan.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ovnmesh import ovn_keys as keys
+from ovnmesh.controller.audit import Audit
 from ovnmesh.controller.intent import Intent
 from ovnmesh.controller.settings import ControllerSettings
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.observed import Observed
-from ovnmesh.model.reading import observe_northbound, observe_southbound
+from ovnmesh.model.reading import (
+    observe_learned_routes,
+    observe_northbound,
+    observe_southbound,
+)
 from ovnmesh.ovsdb import schema
 from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.links import Links
 from ovnmesh.plan.decide.learned import storming, surplus
 
-AUDIT_S = 10.0
-"""How long learned routes are looked at once there was a reason to. ovn-ic may add some a last
-time, acting on rows that it has not yet heard are gone."""
+ROUTES = "Logical_Router_Static_Route"
 
 
 class SiteDatabases:
@@ -42,9 +46,7 @@ class SiteDatabases:
         view = schema.northbound(settings.router)
         self.nb = Database(settings.nb, view, wake, keys.CONTROLLER_LOCK)
         self.sb = Database(settings.sb, schema.southbound(), wake)
-        self._wake = wake
-        self._clock = clock
-        self._audit_until = 0.0
+        self._audit = Audit(clock)
         self._served: frozenset[str] | None = None
         self._links = Links((self.nb, self.sb), wake)
 
@@ -85,25 +87,26 @@ class SiteDatabases:
         owner = (keys.OWNER, nb.site_id)
         routers = {wish.name for wish in wishes}
         conditions = dict(schema.transit_conditions(routers, switches, ports, owner))
-        routes = schema.LEARNED_ROUTES if intent.leave else schema.OWN_ROUTES
-        if self._auditing and not intent.leave:
-            routes = (*schema.OWN_ROUTES, *schema.LEARNED_ROUTES)
-        conditions["Logical_Router_Static_Route"] = routes
+        conditions[ROUTES] = schema.LEARNED_ROUTES if intent.leave else schema.OWN_ROUTES
         if self.nb.set_conditions(conditions) or not self.nb.settled():
             return None
         observed = Observed(nb, observe_southbound(self.sb.snapshot()), ic, ovn_ic)
+        if self._audit.due and not intent.leave:
+            learned = observe_learned_routes(self.nb.select(ROUTES, schema.LEARNED_ROUTES))
+            routes = (*nb.static_routes, *learned)
+            observed = replace(observed, nb=replace(nb, static_routes=routes))
+            self._audit.looked(found=bool(surplus((), observed)))
         if self._must_audit(observed, intent):
-            if not self._auditing:
-                self._wake()
-            self._audit_until = self._clock() + AUDIT_S
+            self._audit.begin()
         return observed
 
     @property
-    def _auditing(self) -> bool:
-        return self._clock() < self._audit_until
+    def again_s(self) -> float | None:
+        """Seconds until there is something to look for, whatever happens; None if never."""
+        return self._audit.again_s
 
     def _must_audit(self, observed: Observed, intent: Intent) -> bool:
-        """Whether there is a reason to look at learned routes from the next pass on.
+        """Whether there is a new reason to look at learned routes.
 
         Not from this one: a storm has to be ended before its routes can be counted. A process that
         starts does not know what has happened before, which matters where others change routers.
@@ -111,9 +114,7 @@ class SiteDatabases:
         before, self._served = self._served, observed.nb.served_switches()
         wish = intent.desired or observed.nb.record
         shared = wish is not None and wish.shared_database
-        if storming(observed) or (shared if before is None else before - self._served):
-            return True
-        return self._auditing and bool(surplus((), observed))
+        return storming(observed) or bool(shared if before is None else before - self._served)
 
     def close(self) -> None:
         """Disconnect."""

@@ -64,6 +64,7 @@ class IcPort:
     Attributes:
         written: the address column: "MAC CIDR [CIDR]", empty while it has no router port.
         endpoint: what that says; None if it cannot be read.
+        router: UUID of the router that ovn-ic serves by way of it; empty while it knows none.
     """
 
     uuid: str
@@ -74,6 +75,7 @@ class IcPort:
     tunnel_key: int
     written: str
     endpoint: Endpoint | None
+    router: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,11 +102,21 @@ def observe_northbound(
             uuid for uuid, row in present.items() if strings(row, "load_balancer")
         ),
         record=record,
-        static_routes=tuple(
-            _static_route(uuid, row)
-            for uuid, row in snapshot.get("Logical_Router_Static_Route", {}).items()
-        ),
+        static_routes=_static_routes(snapshot.get("Logical_Router_Static_Route", {})),
     )
+
+
+def observe_learned_routes(rows: Table) -> tuple[StaticRoute, ...]:
+    """Read learned routes that were asked for beside a snapshot.
+
+    Args:
+        rows: of Logical_Router_Static_Route.
+    """
+    return tuple(route for route in _static_routes(rows) if route.learned)
+
+
+def _static_routes(rows: Table) -> tuple[StaticRoute, ...]:
+    return tuple(_static_route(uuid, row) for uuid, row in rows.items())
 
 
 def _logical_router(wish: Router, rows: Table) -> LogicalRouter:
@@ -244,6 +254,7 @@ def observe_interconnect(icnb: Snapshot, icsb: Snapshot) -> Interconnect:
                 number(row, "tunnel_key"),
                 text(row, "address"),
                 decode_endpoint(text(row, "address")),
+                mapping(row, "external_ids").get(keys.IC_ROUTER, ""),
             )
             for uuid, row in icsb.get("Port_Binding", {}).items()
         ),

@@ -18,8 +18,9 @@ from ovsdbapp.backend.ovs_idl import Backend, connection, idlutils
 from ovnmesh.errors import OvsdbRejected, OvsdbUnavailable
 from ovnmesh.model.changes import Batch, Db
 from ovnmesh.model.remote import Remote
-from ovnmesh.model.rows import Snapshot
+from ovnmesh.model.rows import Snapshot, Table
 from ovnmesh.ovsdb.applier import OneShot
+from ovnmesh.ovsdb.encoding import decode_rows
 from ovnmesh.ovsdb.host_names import resolve
 from ovnmesh.ovsdb.question import ask, where_is
 from ovnmesh.ovsdb.reader import read_snapshot
@@ -297,6 +298,40 @@ class Database:
         """
         with self._locked():
             return read_snapshot(self._link.idl.tables)
+
+    def select(self, table: str, condition: Condition) -> Table:
+        """Ask once for rows that are not replicated: many that change all the time, say.
+
+        Args:
+            table: one of the view's tables; the columns are those of the view.
+            condition: which rows; one clause has to hold, as for replication.
+
+        Raises:
+            OvsdbUnavailable: not connected, or no answer.
+            OvsdbRejected: the server refused.
+        """
+        where = where_is(self._link.idl.member) if self._link is not None else None
+        if where is None:
+            raise OvsdbUnavailable(f"{self.db.value} at {self.remote}: not connected")
+        columns = ["_uuid", *self.view.columns[table]]
+        operations = [
+            {"op": "select", "table": table, "where": [_as_lists(clause)], "columns": columns}
+            for clause in condition
+        ]
+        try:
+            answer = ask(where, "transact", [self.db.value, *operations], TIMEOUT_S)
+        except OSError as error:
+            raise OvsdbUnavailable(
+                f"{self.db.value} at {self.remote}: {error.strerror or error}"
+            ) from error
+        results = answer["result"] or [answer]
+        for result in results:
+            if result.get("error"):
+                why = result.get("details", result["error"])
+                raise OvsdbRejected(f"{self.db.value}, {table}: {why}")
+        return {
+            uuid: row for result in results for uuid, row in decode_rows(result["rows"]).items()
+        }
 
     def apply(self, batch: Batch) -> None:
         """Apply a batch in one transaction.

@@ -1,7 +1,7 @@
-"""From plan operations to OVSDB operations (RFC 7047, section 5.2).
+"""From plan operations to OVSDB operations, and from selected rows to plain ones (RFC 7047, 5).
 
-Called by `ovsdb.applier`, and by ic-db, which talks to its servers without a replica. Pure. Must
-not decide what to write.
+Called by `ovsdb.applier`, by `ovsdb.database`, and by ic-db, which talks to its servers without a
+replica. Pure. Must not decide what to write.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +21,7 @@ from ovnmesh.model.changes import (
     Update,
     Uuid,
 )
+from ovnmesh.model.rows import Atom, Table, Value
 
 Json = Any
 #: One operation of a "transact" request.
@@ -33,6 +34,28 @@ def encode_operations(operations: Iterable[Operation]) -> list[JsonOperation]:
     for operation in operations:
         encoded += _encode(operation)
     return encoded
+
+
+def decode_rows(rows: Iterable[Mapping[str, Json]]) -> Table:
+    """Rows of a "select", by UUID. An optional value that is there is the value itself."""
+    return {
+        str(row["_uuid"][1]): {
+            column: _decode(value) for column, value in row.items() if column != "_uuid"
+        }
+        for row in rows
+    }
+
+
+def _decode(value: Json) -> Value:
+    match value:
+        case ["map", pairs]:
+            return {str(key): str(_decode(item)) for key, item in pairs}
+        case ["set", items]:
+            return frozenset(item[1] if isinstance(item, list) else item for item in items)
+        case ["uuid", uuid]:
+            return str(uuid)
+    atom: Atom = value
+    return atom
 
 
 def _encode(operation: Operation) -> list[JsonOperation]:

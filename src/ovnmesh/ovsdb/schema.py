@@ -196,6 +196,7 @@ def interconnect_southbound() -> View:
                 "gateway",
                 "address",
                 "tunnel_key",
+                "external_ids",
             ),
             "Route": (
                 "transit_switch",

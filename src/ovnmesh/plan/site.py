@@ -26,7 +26,7 @@ from ovnmesh.plan.rows.claims import (
     plan_release_switches,
 )
 from ovnmesh.plan.rows.gateway_chassis import plan_gateway_chassis
-from ovnmesh.plan.rows.identity import plan_identity, plan_seed, renames
+from ovnmesh.plan.rows.identity import plan_identity, plan_lost_routers, plan_seed, renames
 from ovnmesh.plan.rows.nat_guard import plan_nat_guard
 from ovnmesh.plan.rows.nb_global import plan_global
 from ovnmesh.plan.rows.ports import awaits_key, plan_port_removals, plan_ports
@@ -66,6 +66,11 @@ STAGES = (
         Db.IC_SB,
         "rename the availability zone",
         (lambda d: plan_identity(d.az, d.attachments.by_switch, d.observed),),
+    ),
+    Stage(
+        Db.IC_SB,
+        "forget routers that ports have lost",
+        (lambda d: plan_lost_routers(d.observed),),
     ),
     Stage(
         Db.IC_SB,

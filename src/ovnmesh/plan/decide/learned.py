@@ -8,24 +8,47 @@ them back. Must not look at routes that somebody wrote.
 
 from collections.abc import Iterable
 
+from ovnmesh import ovn_keys as keys
 from ovnmesh.model.capabilities import Quirk
-from ovnmesh.model.interconnect import TransitSwitch
+from ovnmesh.model.interconnect import IcPort, TransitSwitch
 from ovnmesh.model.northbound import StaticRoute
 from ovnmesh.model.observed import Observed
 
 
 def storming(observed: Observed) -> bool:
-    """Whether ovn-ic may be adding routes without end: a port has lost its router.
-
-    A switch port that never had a router port does no harm: it has no address in IC-SB.
-    """
+    """Whether ovn-ic may be adding routes without end: a port has lost its router."""
     if not observed.capabilities.has(Quirk.ROUTE_STORM):
         return False
     nb = observed.nb
-    connected = {port.name for port in observed.ic.ports if port.written}
     disabled = {router.uuid for router in nb.routers if not router.enabled}
-    return any(port.router in disabled for port in nb.tagged_ports) or any(
-        lsp.name in connected for lsp in nb.waiting_lsps()
+    return bool(storming_ports(observed)) or any(
+        port.router in disabled for port in nb.tagged_ports
+    )
+
+
+def storming_ports(observed: Observed) -> tuple[IcPort, ...]:
+    """Our ports in IC-SB by way of which ovn-ic adds routes without end, or will in a moment.
+
+    It writes routes to the router that such a row names, but reads which of them are there only
+    while the row has an address (ovn-ic.c: advertise_lr_routes, sync_learned_routes). It takes the
+    address away when the router port goes, and gives it back when northd has made the new one's
+    binding. A port that never had a router port names no router, and does no harm.
+    """
+    nb = observed.nb
+    if not observed.capabilities.has(Quirk.ROUTE_STORM):
+        return ()
+    waiting = {lsp.name for lsp in nb.waiting_lsps()}
+    ours = {
+        lsp.name
+        for lsp in nb.switch_ports.values()
+        if lsp.external_ids.get(keys.OWNER) == nb.site_id
+    }
+    return tuple(
+        port
+        for port in observed.ic.ports
+        if port.router
+        and port.az == nb.name
+        and (port.name in waiting or (port.name in ours and not port.written))
     )
 
 

@@ -5,17 +5,29 @@ Called by `plan.site` and `plan.leave`. ovn-ic cannot follow a site to a new nam
 place: everything that refers to them by UUID, routes and gateways, stays as it is.
 
 Tunnel keys are part of that identity: a site that moves to interconnection databases which do not
-know it yet brings the keys its switches and ports already use (`Quirk.STALE_TUNNEL_KEYS`). Must not
-delete rows but those of a zone that leaves.
+know it yet brings the keys its switches and ports already use (`Quirk.STALE_TUNNEL_KEYS`). And so
+is the router behind a port, which is forgotten when the port has lost it. Must not delete rows but
+those of a zone that leaves.
 """
 
 from collections.abc import Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.capabilities import Quirk
-from ovnmesh.model.changes import Content, Delete, Insert, Named, Operation, Reference, Update, Uuid
+from ovnmesh.model.changes import (
+    Content,
+    Delete,
+    Insert,
+    MergeKeys,
+    Named,
+    Operation,
+    Reference,
+    Update,
+    Uuid,
+)
 from ovnmesh.model.interconnect import Interconnect
 from ovnmesh.model.observed import Observed
+from ovnmesh.plan.decide.learned import storming_ports
 from ovnmesh.plan.decide.routers import Attachment
 
 OWNS = ("Availability_Zone", "Port_Binding", "Datapath_Binding", "Gateway")
@@ -52,6 +64,19 @@ def plan_identity(
         if ours and port.name != wanted and wanted not in names:
             operations.append(Update("Port_Binding", port.uuid, {"logical_port": wanted}))
     return tuple(operations)
+
+
+def plan_lost_routers(observed: Observed) -> tuple[Operation, ...]:
+    """Have ovn-ic forget the routers of ports that lost them; it finds them anew with the port.
+
+    Until then it neither writes nor withdraws routes by way of such a port. ovn-ic must not run
+    meanwhile.
+    """
+    remove = frozenset({keys.IC_ROUTER})
+    return tuple(
+        MergeKeys("Port_Binding", port.uuid, "external_ids", remove=remove)
+        for port in storming_ports(observed)
+    )
 
 
 def plan_seed(az: str, observed: Observed) -> tuple[Operation, ...]:
