@@ -232,7 +232,8 @@ class Site:
         for name, (ts, address) in sorted(wanted.items()):
             if name in have:
                 have[name]["address"] = address
-                have[name]["external_ids"] |= routers[name]
+                known = have[name].get("external_ids", {})
+                have[name]["external_ids"] = {**known, **routers[name]}
                 key = str(have[name]["tunnel_key"])
                 options = local[name].get("options", {})
                 local[name]["options"] = {**options, keys.REQUESTED_TNL_KEY: key}

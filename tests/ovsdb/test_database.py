@@ -20,7 +20,7 @@ from ovnmesh.model.changes import (
 )
 from ovnmesh.model.remote import parse_remote
 from ovnmesh.ovsdb.database import Database
-from ovnmesh.ovsdb.schema import LEARNED_ROUTES, View, northbound
+from ovnmesh.ovsdb.schema import LEARNED, Selection, View, northbound
 from servers import wait_for
 
 ROUTES = "Logical_Router_Static_Route"
@@ -234,15 +234,15 @@ def test_rows_that_are_not_replicated_can_be_asked_for_and_look_the_same(nb) -> 
     try:
         replicated = whole.snapshot()[ROUTES]
         assert len(narrow.snapshot()[ROUTES]) == 1
-        asked = narrow.select(ROUTES, LEARNED_ROUTES)
+        asked = narrow.select(*LEARNED)[ROUTES]
         assert set(asked) == {uuid for uuid, row in replicated.items() if row.get("options")}
         for uuid, row in asked.items():
             assert {column: row[column] for column in replicated[uuid]} == dict(replicated[uuid])
         with pytest.raises(OvsdbRejected):
-            narrow.select(ROUTES, (("colour", "==", "red"),))
+            narrow.select(Selection(ROUTES, ("colour",)))
         nb.stop()
         with pytest.raises(OvsdbUnavailable):
-            narrow.select(ROUTES, LEARNED_ROUTES)
+            narrow.select(*LEARNED)
     finally:
         whole.close()
         narrow.close()

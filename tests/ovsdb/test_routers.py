@@ -8,12 +8,16 @@ import threading
 import time
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from ovnmesh.config import InterconnectConfig
+from ovnmesh.model.changes import Db
 from ovnmesh.model.desired import Router
+from ovnmesh.ovsdb.question import ask
 from ovnmesh.providers.base import Wish
 from ovnmesh.providers.openstack.advice import ADVICE
 from servers import wait_for
@@ -163,19 +167,20 @@ def test_thousands_of_routes_that_ovn_ic_has_left_are_removed(cloud) -> None:
     found = (line.split() for line in cloud.site.routes(ROUTER0.name).splitlines())
     hop = next(words[1] for words in found if words[:1] == [REMOTE[0]])
     row = {"ip_prefix": REMOTE[0], "nexthop": hop, "options": ORIGIN,
-           "external_ids": ["map", [["ic-learned-route", ROUTER0.name]]]}  # fmt: skip
-    some = range(250)
+           "external_ids": ["map", [["ic-learned-route", str(uuid4())]]]}  # fmt: skip
+    some = range(2500)
     inserts = [
         {"op": "insert", "table": "Logical_Router_Static_Route", "row": row, "uuid-name": f"r{n}"}
         for n in some
     ]
     added = ["static_routes", "insert", ["set", [["named-uuid", f"r{n}"] for n in some]]]
-    where = [["name", "==", ROUTER0.name]]
-    into = {"op": "mutate", "table": "Logical_Router", "where": where, "mutations": [added]}
-    for _ in range(10):
-        cloud.site.nb.transact(*inserts, into)
-    assert len(cloud.learned()) > 2500
-    cloud.site.nbctl("lrp-del", "lrp-router0-ts")
+    router = {"table": "Logical_Router", "where": [["name", "==", ROUTER0.name]]}
+    into = {"op": "mutate", **router, "mutations": [added]}
+    disable = {"op": "update", **router, "row": {"enabled": False}}
+    server = Path(cloud.site.nb.remote.removeprefix("unix:"))
+    assert not ask(server, "transact", [Db.NB.value, *inserts, into, disable], 30)["error"]
+    wait_for(lambda: cloud.transit_ports() == set() and cloud.learned() == [], 20, cloud.learned)
+    cloud.site.nbctl("set", "Logical_Router", ROUTER0.name, "enabled=true")
     cloud.settled()
 
 

@@ -24,18 +24,31 @@ def test_looks_are_spread_out_and_end() -> None:
         waits_s.append(audit.again_s)
         clock.now_s += audit.again_s
         assert audit.due
-        audit.looked(found=False)
+        audit.looked(0)
         assert not audit.due
     assert sum(waits_s) == AFTER_S[-1]
     assert len(waits_s) == len(AFTER_S)
 
 
-def test_what_was_found_is_looked_for_again_until_it_is_gone() -> None:
+def test_what_was_found_is_looked_for_again_at_once_while_there_is_less_each_time() -> None:
     audit = Audit(clock := Clock())
     audit.begin()
-    for _ in range(50):
-        audit.looked(found=True)
+    for left in (3000, 2000, 1000):
+        audit.looked(left)
         assert audit.due
     clock.now_s += AFTER_S[-1]  # a pass that came late is one look, not three
-    audit.looked(found=False)
+    audit.looked(0)
     assert audit.again_s is None
+
+
+def test_what_nobody_removes_is_looked_for_rarely_and_for_ever() -> None:
+    audit = Audit(clock := Clock())
+    audit.begin()
+    audit.looked(5)
+    for _ in range(10):
+        audit.looked(5)
+        assert audit.again_s == AFTER_S[-1]
+        clock.now_s += AFTER_S[-1]
+        assert audit.due
+    audit.looked(4)
+    assert audit.due

@@ -199,9 +199,24 @@ def test_surplus_of_learned_routes_is_removed_and_written_ones_stay() -> None:
     site.settle(asked(ONE))
     for _ in range(3):
         route(site, uuid, "10.40.0.0/16")
-    assert len(surplus((), site.observed)) == 2
+    assert len(surplus({}, site.observed)) == 2
     site.settle(asked(ONE))
     assert routes(site) == ["10.40.0.0/16", "203.0.113.0/24"]
+
+
+def test_a_switch_that_went_to_another_router_leaves_routes_with_the_first_one_only() -> None:
+    """Equal routes, but for the router: the second one's are in use."""
+    site = site_with(ONE, TWO)
+    site.settle(asked(ONE))
+    zone = site.mesh.foreign_zone("other")
+    site.mesh.route(zone, "10.40.0.0/16")
+    site.settle(asked(TWO))
+    left = {route(site, router_uuid(site, ONE), "10.40.0.0/16") for _ in range(3)}
+    used = route(site, router_uuid(site, TWO), "10.40.0.0/16")
+    assert {each.uuid for each in surplus({}, site.observed)} == left
+    site.apply(plan_site(asked(TWO), site.observed))
+    assert router_row(site, ONE)["static_routes"] == frozenset()
+    assert router_row(site, TWO)["static_routes"] == {used}
 
 
 def test_learned_routes_and_advertisements_of_a_disconnected_router_go() -> None:

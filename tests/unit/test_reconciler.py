@@ -9,10 +9,11 @@ import pytest
 
 from fake_mesh import Mesh, Site, wish
 from ovnmesh.controller import reconciler as module
+from ovnmesh.controller.intent import Intent
 from ovnmesh.controller.reconciler import Reconciler
 from ovnmesh.controller.settings import ControllerSettings
-from ovnmesh.errors import OvsdbUnavailable, ProviderError, ProviderPending
-from ovnmesh.model.changes import Batch, Db
+from ovnmesh.errors import OvsdbUnavailable, ProviderError, ProviderPending, StalePlan
+from ovnmesh.model.changes import Batch, Db, Plan
 from ovnmesh.model.northbound import Northbound
 from ovnmesh.model.remote import parse_remote
 from ovnmesh.model.report import PassReport, SiteState
@@ -130,3 +131,67 @@ def test_while_the_input_is_read_for_the_first_time_nothing_is_done(monkeypatch,
     loop.run()
     assert [report.state for report in found] == [SiteState.CONNECTING, SiteState.STANDBY]
     assert asked
+
+
+class OvnIcLog:
+    """Notes what is asked of ovn-ic."""
+
+    version = ""
+    restarts = 0
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def stop(self) -> None:
+        self.asked.append("stop")
+
+    def ensure(self, *_: object) -> None:
+        self.asked.append("ensure")
+
+    def revive(self) -> None:
+        self.asked.append("revive")
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_ovn_ic_is_not_sent_to_rows_that_are_half_done(monkeypatch, tmp_path, pause: bool) -> None:
+    """Moving to fresh databases, another site's claim came between: the keys were not there yet."""
+    site = Site(Mesh())
+    refused = [StalePlan("rows changed")]
+
+    def apply(batch: Batch) -> None:
+        if batch.db is Db.IC_NB and refused:
+            raise refused.pop()
+
+    address = parse_remote("tcp:192.0.2.1:6645")
+    interconnect = [
+        SimpleNamespace(db=db, apply=apply, address=address, connected=True)
+        for db in (Db.IC_NB, Db.IC_SB)
+    ]
+    ic = SimpleNamespace(
+        databases=interconnect, connecting=False, live=True, unused=False, members=None,
+        open=lambda _: None, follow_leaders=lambda: None, close=lambda: None,
+        try_move=lambda _: (), read=lambda: None, follow_again_s=None,
+    )  # fmt: skip
+    given = databases(lambda: site.observed.nb, apply)
+    given.observe = lambda *_: site.observed
+    given.again_s = None
+    given.nb.address = given.sb.address = address
+    ovn_ic = OvnIcLog()
+    plan = Plan(
+        batches=(Batch(Db.IC_NB, (), "claim"), Batch(Db.IC_SB, (), "keys")), pause_ovn_ic=pause
+    )
+    intent = Intent(wish(), False, address, address, (), True)
+    monkeypatch.setattr(module, "SiteDatabases", lambda *_: given)
+    monkeypatch.setattr(module, "IcAccess", lambda *_: ic)
+    monkeypatch.setattr(module, "OvnIc", lambda *_: ovn_ic)
+    monkeypatch.setattr(module, "decide_intent", lambda *_: intent)
+    monkeypatch.setattr(module, "plan_site", lambda *_: plan)
+
+    def observe(report: PassReport) -> None:
+        assert report.state is not SiteState.ERROR, report.findings
+        loop.stop()
+
+    loop = Reconciler(ControllerSettings(address, address, tmp_path), Unreadable(), observe)
+    loop.run()
+    stop = ["stop"] * pause
+    assert ovn_ic.asked == [*stop, "revive", *stop, "ensure", "stop"]

@@ -21,9 +21,10 @@ class Audit:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._due_s: list[float] = []
+        self._left: int | None = None
 
     def begin(self) -> None:
-        """There is a reason to look, from the next pass on."""
+        """There is a new reason to look, from the next pass on."""
         now = self._clock()
         self._due_s = [now + after_s for after_s in AFTER_S]
 
@@ -37,13 +38,16 @@ class Audit:
         """Seconds until the next look, None if there is no reason for one."""
         return max(0.0, self._due_s[0] - self._clock()) if self._due_s else None
 
-    def looked(self, *, found: bool) -> None:
-        """A look is over; where something was found, the last one is not yet known.
+    def looked(self, found: int) -> None:
+        """A look is over. It goes on at once while there are fewer each time, rarely if not.
 
         Args:
-            found: whether there were surplus routes.
+            found: how many surplus routes there were.
         """
+        now = self._clock()
+        before, self._left = self._left, found or None
         if found:
-            self.begin()
+            fewer = before is None or found < before
+            self._due_s = [now + after_s for after_s in (AFTER_S if fewer else AFTER_S[-1:])]
         else:
-            self._due_s = [due_s for due_s in self._due_s if due_s > self._clock()]
+            self._due_s = [due_s for due_s in self._due_s if due_s > now]

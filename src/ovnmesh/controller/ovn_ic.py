@@ -143,6 +143,15 @@ class OvnIc:
         self._start(arguments, members)
         return self._follow(members).look_again_s
 
+    def revive(self) -> None:
+        """Start it again as it was, if it has died.
+
+        Raises:
+            ProcessError: it cannot be started at all.
+        """
+        if self._arguments is not None and not self.running:
+            self.ensure(self._arguments)
+
     def _follow(self, members: IcMembers) -> Decision:
         """Decide whether it has to be restarted for the leaders' sake."""
         pid, leaders = self.pid, members.leaders

@@ -314,9 +314,12 @@ class Reconciler:
             for batch in plan.batches:
                 LOG.info("%s: %s (%d operations)", batch.db.name, batch.why, len(batch.operations))
                 self._database(batch.db).apply(batch)
-        finally:
-            delay = self._ensure_ovn_ic() if plan.run_ovn_ic else None
-        return delay
+        except OvsdbError:
+            # Rows may be half done, above all in databases that do not know this site yet: ovn-ic
+            # must not meet them. It runs on as before.
+            self._ovn_ic.revive()
+            raise
+        return self._ensure_ovn_ic() if plan.run_ovn_ic else None
 
     def _ensure_ovn_ic(self) -> float | None:
         """Keep ovn-ic running; it copes with databases that go away by itself."""

@@ -24,8 +24,6 @@ from ovnmesh.ovsdb.database import Database
 from ovnmesh.ovsdb.links import Links
 from ovnmesh.plan.decide.learned import storming, surplus
 
-ROUTES = "Logical_Router_Static_Route"
-
 
 class SiteDatabases:
     """Connections to the site's own databases.
@@ -47,7 +45,8 @@ class SiteDatabases:
         self.nb = Database(settings.nb, view, wake, keys.CONTROLLER_LOCK)
         self.sb = Database(settings.sb, schema.southbound(), wake)
         self._audit = Audit(clock)
-        self._served: frozenset[str] | None = None
+        self._stormed = False
+        self._served: frozenset[tuple[str, str]] | None = None
         self._links = Links((self.nb, self.sb), wake)
 
     @property
@@ -87,15 +86,16 @@ class SiteDatabases:
         owner = (keys.OWNER, nb.site_id)
         routers = {wish.name for wish in wishes}
         conditions = dict(schema.transit_conditions(routers, switches, ports, owner))
-        conditions[ROUTES] = schema.LEARNED_ROUTES if intent.leave else schema.OWN_ROUTES
+        routes = schema.LEARNED_ROUTES if intent.leave else schema.OWN_ROUTES
+        conditions["Logical_Router_Static_Route"] = routes
         if self.nb.set_conditions(conditions) or not self.nb.settled():
             return None
         observed = Observed(nb, observe_southbound(self.sb.snapshot()), ic, ovn_ic)
         if self._audit.due and not intent.leave:
-            learned = observe_learned_routes(self.nb.select(ROUTES, schema.LEARNED_ROUTES))
-            routes = (*nb.static_routes, *learned)
-            observed = replace(observed, nb=replace(nb, static_routes=routes))
-            self._audit.looked(found=bool(surplus((), observed)))
+            learned = observe_learned_routes(self.nb.select(*schema.LEARNED))
+            with_learned = replace(nb, static_routes=(*nb.static_routes, *learned))
+            observed = replace(observed, nb=with_learned)
+            self._audit.looked(len(surplus({}, observed)))
         if self._must_audit(observed, intent):
             self._audit.begin()
         return observed
@@ -108,13 +108,16 @@ class SiteDatabases:
     def _must_audit(self, observed: Observed, intent: Intent) -> bool:
         """Whether there is a new reason to look at learned routes.
 
-        Not from this one: a storm has to be ended before its routes can be counted. A process that
-        starts does not know what has happened before, which matters where others change routers.
+        A storm has to be ended before its routes can be counted. A process that starts does not
+        know what has happened before, which matters where others change routers.
         """
-        before, self._served = self._served, observed.nb.served_switches()
-        wish = intent.desired or observed.nb.record
-        shared = wish is not None and wish.shared_database
-        return storming(observed) or bool(shared if before is None else before - self._served)
+        served = {(port.transit_switch, port.router) for port in observed.nb.tagged_ports}
+        stormed, self._stormed = self._stormed, storming(observed)
+        before, self._served = self._served, frozenset(served)
+        if before is None:
+            wish = intent.desired or observed.nb.record
+            return self._stormed or (wish is not None and wish.shared_database)
+        return stormed != self._stormed or bool(before - self._served)
 
     def close(self) -> None:
         """Disconnect."""

@@ -153,6 +153,7 @@ class StaticRoute:
         policy: "dst-ip", "src-ip", or "" which means dst-ip (ovn-nb(5)).
         origin: "connected" or "static" for learned routes, "" for others.
         written: prefix and next hop as the row has them.
+        router: UUID of its router; "" where that was not asked for.
     """
 
     uuid: str
@@ -162,6 +163,7 @@ class StaticRoute:
     origin: str
     learned: bool
     written: tuple[str, str]
+    router: str = ""
 
 
 @dataclass(frozen=True, slots=True)

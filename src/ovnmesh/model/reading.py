@@ -102,21 +102,27 @@ def observe_northbound(
             uuid for uuid, row in present.items() if strings(row, "load_balancer")
         ),
         record=record,
-        static_routes=_static_routes(snapshot.get("Logical_Router_Static_Route", {})),
+        static_routes=_static_routes(snapshot),
     )
 
 
-def observe_learned_routes(rows: Table) -> tuple[StaticRoute, ...]:
-    """Read learned routes that were asked for beside a snapshot.
+def observe_learned_routes(snapshot: Snapshot) -> tuple[StaticRoute, ...]:
+    """Read learned routes that were asked for beside what is replicated.
 
     Args:
-        rows: of Logical_Router_Static_Route.
+        snapshot: the routes, and the routers that have them.
     """
-    return tuple(route for route in _static_routes(rows) if route.learned)
+    return tuple(route for route in _static_routes(snapshot) if route.learned)
 
 
-def _static_routes(rows: Table) -> tuple[StaticRoute, ...]:
-    return tuple(_static_route(uuid, row) for uuid, row in rows.items())
+def _static_routes(snapshot: Snapshot) -> tuple[StaticRoute, ...]:
+    owners = {
+        uuid: router
+        for router, row in snapshot.get("Logical_Router", {}).items()
+        for uuid in strings(row, "static_routes")
+    }
+    rows = snapshot.get("Logical_Router_Static_Route", {})
+    return tuple(_static_route(uuid, row, owners.get(uuid, "")) for uuid, row in rows.items())
 
 
 def _logical_router(wish: Router, rows: Table) -> LogicalRouter:
@@ -139,7 +145,7 @@ def _switch_port(uuid: str, row: Row) -> SwitchPort:
     )
 
 
-def _static_route(uuid: str, row: Row) -> StaticRoute:
+def _static_route(uuid: str, row: Row, router: str) -> StaticRoute:
     prefix, nexthop = text(row, "ip_prefix"), text(row, "nexthop")
     return StaticRoute(
         uuid,
@@ -149,6 +155,7 @@ def _static_route(uuid: str, row: Row) -> StaticRoute:
         mapping(row, "options").get("origin", ""),
         keys.LEARNED_ROUTE in mapping(row, "external_ids"),
         (prefix, nexthop),
+        router,
     )
 
 

@@ -28,8 +28,10 @@ def text(row: Row, column: str) -> str:
 
 
 def strings(row: Row, column: str) -> frozenset[str]:
-    """The members of a set column as strings."""
+    """The members of a set column as strings; a set of one may be its member (RFC 7047, 5.1)."""
     value = row.get(column, frozenset())
+    if isinstance(value, str):
+        return frozenset({value})
     return frozenset(str(item) for item in value) if isinstance(value, frozenset) else frozenset()
 
 

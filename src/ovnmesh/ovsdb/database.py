@@ -24,7 +24,7 @@ from ovnmesh.ovsdb.encoding import decode_rows
 from ovnmesh.ovsdb.host_names import resolve
 from ovnmesh.ovsdb.question import ask, where_is
 from ovnmesh.ovsdb.reader import read_snapshot
-from ovnmesh.ovsdb.schema import Condition, View
+from ovnmesh.ovsdb.schema import Condition, Selection, View
 
 LOG = logging.getLogger(__name__)
 
@@ -299,12 +299,11 @@ class Database:
         with self._locked():
             return read_snapshot(self._link.idl.tables)
 
-    def select(self, table: str, condition: Condition) -> Table:
+    def select(self, *selections: Selection) -> Snapshot:
         """Ask once for rows that are not replicated: many that change all the time, say.
 
         Args:
-            table: one of the view's tables; the columns are those of the view.
-            condition: which rows; one clause has to hold, as for replication.
+            selections: which rows; all are from one moment.
 
         Raises:
             OvsdbUnavailable: not connected, or no answer.
@@ -313,25 +312,26 @@ class Database:
         where = where_is(self._link.idl.member) if self._link is not None else None
         if where is None:
             raise OvsdbUnavailable(f"{self.db.value} at {self.remote}: not connected")
-        columns = ["_uuid", *self.view.columns[table]]
         operations = [
-            {"op": "select", "table": table, "where": [_as_lists(clause)], "columns": columns}
-            for clause in condition
-        ]
+            (each.table, {"op": "select", "table": each.table, "where": [_as_lists(clause)],
+                          "columns": ["_uuid", *each.columns]})
+            for each in selections
+            for clause in each.condition
+        ]  # fmt: skip
         try:
-            answer = ask(where, "transact", [self.db.value, *operations], TIMEOUT_S)
+            asked = [self.db.value, *(operation for _, operation in operations)]
+            answer = ask(where, "transact", asked, TIMEOUT_S)
         except OSError as error:
             raise OvsdbUnavailable(
                 f"{self.db.value} at {self.remote}: {error.strerror or error}"
             ) from error
-        results = answer["result"] or [answer]
-        for result in results:
+        found: dict[str, Table] = {}
+        for (table, _), result in zip(operations, answer["result"] or [answer], strict=False):
             if result.get("error"):
                 why = result.get("details", result["error"])
                 raise OvsdbRejected(f"{self.db.value}, {table}: {why}")
-        return {
-            uuid: row for result in results for uuid, row in decode_rows(result["rows"]).items()
-        }
+            found[table] = {**found.get(table, {}), **decode_rows(result["rows"])}
+        return found
 
     def apply(self, batch: Batch) -> None:
         """Apply a batch in one transaction.

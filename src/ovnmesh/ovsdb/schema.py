@@ -2,7 +2,7 @@
 
 Called by `ovsdb.database`. Only what the planner needs: memory and CPU of an idle controller grow
 with what is named here. Never Logical_Router.static_routes or .policies: those columns grow with
-the cloud and are written with mutations only. Must not open connections.
+the cloud, and are written with mutations only. Must not open connections.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +29,21 @@ class View:
     db: Db
     columns: Mapping[str, tuple[str, ...]]
     conditions: Mapping[str, Condition] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Rows to ask for once, instead of replicating them.
+
+    Attributes:
+        table: their table.
+        columns: what to tell of each.
+        condition: which rows.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    condition: Condition = (True,)
 
 
 _PORT = (
@@ -71,6 +86,15 @@ WITHOUT_GATEWAY_PORT: Condition = (("gateway_port", "==", ("set", ())),)
 LEARNED_ROUTES: Condition = (
     ("options", "includes", ("map", (("origin", "connected"),))),
     ("options", "includes", ("map", (("origin", "static"),))),
+)
+#: Learned routes, and which router has them.
+LEARNED = (
+    Selection(
+        "Logical_Router_Static_Route",
+        _NB_COLUMNS["Logical_Router_Static_Route"],
+        LEARNED_ROUTES,
+    ),
+    Selection("Logical_Router", ("static_routes",)),
 )
 
 

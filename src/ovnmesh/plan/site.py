@@ -85,7 +85,7 @@ STAGES = (
             lambda d: plan_ports(d.ports.wanted, d.observed),
             lambda d: plan_gateway_chassis(d.ports.wanted, d.gateways.ranked, d.observed),
             lambda d: plan_port_removals(d.ports.removed, d.observed.nb),
-            lambda d: plan_surplus(d.attachments.by_switch, d.observed),
+            lambda d: plan_surplus(d.attachments.routers, d.observed),
             lambda d: plan_bfd(d.gateways.candidates, d.observed),
             lambda d: plan_nat_guard(d.external.ports, d.observed, d.gateways.marked),
         ),

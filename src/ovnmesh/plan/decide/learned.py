@@ -6,11 +6,11 @@ that is disabled or whose port on a transit switch is gone (`Quirk.ROUTE_STORM`)
 them back. Must not look at routes that somebody wrote.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from ovnmesh import ovn_keys as keys
 from ovnmesh.model.capabilities import Quirk
-from ovnmesh.model.interconnect import IcPort, TransitSwitch
+from ovnmesh.model.interconnect import IcPort, Interconnect
 from ovnmesh.model.northbound import StaticRoute
 from ovnmesh.model.observed import Observed
 
@@ -52,23 +52,31 @@ def storming_ports(observed: Observed) -> tuple[IcPort, ...]:
     )
 
 
-def surplus(connected: Iterable[str], observed: Observed) -> tuple[StaticRoute, ...]:
-    """Learned routes that are there twice, and all by way of switches without a port of ours.
+def surplus(connected: Mapping[str, str], observed: Observed) -> tuple[StaticRoute, ...]:
+    """Learned routes that a router has twice, or by way of a transit switch where it has no port.
 
-    A transit switch serves one router, so that a route's next hop tells the router.
+    Args:
+        connected: UUID of the router that is to be connected to a transit switch, by its name.
+        observed: the site and the mesh, with learned routes and their routers.
     """
-    nb, switches = observed.nb, observed.ic.transit_switches
-    used = {port.transit_switch for port in nb.tagged_ports} | set(connected)
-    unused = [ts for name, ts in switches.items() if name not in used]
-    seen: set[tuple[str, str]] = set()
+    nb = observed.nb
+    served = {(port.transit_switch, port.router) for port in nb.tagged_ports}
+    served |= set(connected.items())
+    seen: set[tuple[str, ...]] = set()
     found = []
     for route in sorted(nb.learned_routes, key=lambda route: route.uuid):
-        if route.written in seen or any(_leads_to(route, ts) for ts in unused):
+        written = (route.router, *route.written)
+        ts = _leads_to(route, observed.ic)
+        if written in seen or (ts is not None and (ts, route.router) not in served):
             found.append(route)
-        seen.add(route.written)
+        seen.add(written)
     return tuple(found)
 
 
-def _leads_to(route: StaticRoute, ts: TransitSwitch) -> bool:
+def _leads_to(route: StaticRoute, ic: Interconnect) -> str | None:
+    """The transit switch of a route's next hop."""
     hop = route.nexthop
-    return hop is not None and any(subnet.holds(hop) for subnet in ts.subnets)
+    for name, ts in ic.transit_switches.items():
+        if hop is not None and any(subnet.holds(hop) for subnet in ts.subnets):
+            return name
+    return None

@@ -4,7 +4,7 @@ Called by `plan.site`, `plan.leave` and `plan.ask.manual_route`. A route of an o
 he could have typed: no tag of ours, and nothing but his own command removes it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from ovnmesh.model.addresses import Address
 from ovnmesh.model.changes import Content, Delete, Insert, Operation, Parent, Uuid
@@ -18,11 +18,11 @@ OWNS = (TABLE,)
 MOST_AT_ONCE = 1000
 
 
-def plan_surplus(connected: Iterable[str], observed: Observed) -> tuple[Operation, ...]:
+def plan_surplus(connected: Mapping[str, str], observed: Observed) -> tuple[Operation, ...]:
     """Delete surplus learned routes, as far as they are replicated and some at a time.
 
     Args:
-        connected: transit switches that are to be connected.
+        connected: UUID of the router that is to be connected to a transit switch, by its name.
         observed: the site and the mesh.
     """
     return tuple(delete_route(route.uuid) for route in surplus(connected, observed)[:MOST_AT_ONCE])
