@@ -42,6 +42,8 @@ class Cloud(OpenStackLab):
         gateway = {"network_id": self.public().id}
         router = self.neutron.create_router(name="router0", external_gateway_info=gateway)
         self.neutron.add_interface_to_router(router, subnet=subnet)
+        names = self.runner.lab.site("os1").require_openstack().routers_file
+        names.write_text(json.dumps({"router0": f"neutron-{router.id}"}))
 
     def public(self) -> Any:
         return self.neutron.find_network("public", ignore_missing=False)
