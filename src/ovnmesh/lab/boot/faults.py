@@ -261,10 +261,11 @@ def heal_ic_db(lab: Lab, nodes: Sequence[IcNode]) -> None:
 
     They serve as soon as a majority runs, and are waited for only then.
     """
-    gone = [node for node in nodes if not daemons.find_daemon(node.netns, "ic-db")]
-    started = [(node, daemons.start_ic_db(lab, node)) for node in gone]
-    running = [node for node in lab.ic_nodes if daemons.find_daemon(node.netns, "ic-db")]
-    if 2 * len(running) > len(lab.ic_nodes):
+    gone = [node for node in lab.ic_nodes if not daemons.find_daemon(node.netns, "ic-db")]
+    started = [(node, daemons.start_ic_db(lab, node)) for node in nodes if node in gone]
+    # Not looked for again: a process just started is not in its namespace yet.
+    running = len(lab.ic_nodes) - len(gone) + len(started)
+    if 2 * running > len(lab.ic_nodes):
         for node, child in started:
             daemons.wait_ic_db(node, child)
 
