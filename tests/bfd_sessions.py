@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 
 from meshlab import MeshLab, eventually
 from ovnmesh.host.process import appctl
@@ -39,16 +40,31 @@ def expects_soon(lab: MeshLab, site: str, node: str) -> bool:
     return bool(found) and all(int(each) < DOWN_INTERVAL_MS for each in found)
 
 
+def flaps(lab: MeshLab, site: str, node: str) -> list[str]:
+    """How often each session of a node has gone up or down."""
+    lines = column(lab, site, node, "bfd_status")
+    return [word for line in lines for word in line.split() if word.startswith("flap_count=")]
+
+
 def wait_for_bfd(lab: MeshLab, timeout_s: float = 15.0) -> None:
-    """Until every gateway of two sites hears every other one, here and abroad, and in time."""
+    """Until every gateway of two sites hears every other, here and abroad, in time and for good.
+
+    A session that has just come up sends its next packet when one that is down would: later than
+    the other end expects it by now, so that it may go down once more.
+    """
     gateways = {site: lab.config(site)["gw-nodes"].split(",") for site in lab.names}
-    total = sum(len(nodes) for nodes in gateways.values())
-    for site, nodes in gateways.items():
-        for node in nodes:
+    nodes = [(site, node) for site, names in gateways.items() for node in names]
 
-            def all_up(site: str = site, node: str = node) -> bool:
-                up = sessions(lab, site, node)
-                whole = bool(up) and all(up) and len(up) >= total - 1
-                return whole and expects_soon(lab, site, node)
+    def whole(site: str, node: str) -> bool:
+        up = sessions(lab, site, node)
+        return len(up) >= len(nodes) - 1 and all(up) and expects_soon(lab, site, node)
 
-            eventually(all_up, timeout_s, f"BFD on {site}/{node}")
+    def all_up() -> bool:
+        return all(whole(site, node) for site, node in nodes)
+
+    def lasting() -> bool:
+        before = [flaps(lab, site, node) for site, node in nodes]
+        time.sleep(1.2 * DOWN_INTERVAL_MS / 1000)
+        return all_up() and [flaps(lab, site, node) for site, node in nodes] == before
+
+    eventually(lambda: all_up() and lasting(), timeout_s, "BFD between all gateways")

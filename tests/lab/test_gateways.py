@@ -48,6 +48,7 @@ def start(folder: Path, nodes: int, gateways: int, **wanted: object) -> Iterator
         wait_for_bfd(lab)
         places = gateways * lab.runner.lab.ts_count
         eventually(lambda: all(in_line(lab, site) == places for site in lab.names))
+        lab.reset()  # a session that went down once more has moved a gateway
         yield lab
     finally:
         teardown.down(folder)
