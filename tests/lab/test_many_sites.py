@@ -15,7 +15,7 @@ from ovnmesh.host.process import spawn
 from ovnmesh.lab.boot import teardown
 from ovnmesh.lab.runner import LabRunner
 from ovnmesh.lab.values.spec import uniform_spec
-from ovnmesh.lab.values.topology import Site
+from ovnmesh.lab.values.topology import Node, Site
 
 pytestmark = [pytest.mark.root, pytest.mark.datapath]
 
@@ -107,14 +107,18 @@ def test_a_member_run_by_hand(four: MeshLab) -> None:
     four.reset()
 
 
-def leave_by_hand(mesh: MeshLab, site: Site) -> None:
-    """What an operator undoes, and forgets; what is left of ovn-ic's is the next ovn-ic's."""
-    gateway = site.nodes[0]
+def mark(gateway: Node, value: str) -> None:
+    """Make a node an interconnection gateway, or no longer."""
     subprocess.run(
         ["ovs-vsctl", f"--db=unix:{gateway.directory}/db.sock", "set", "Open_vSwitch", ".",
-         "external_ids:ovn-is-interconn=false"],
+         f"external_ids:ovn-is-interconn={value}"],
         check=True,
     )  # fmt: skip
+
+
+def leave_by_hand(mesh: MeshLab, site: Site) -> None:
+    """What an operator undoes, and forgets; what is left of ovn-ic's is the next ovn-ic's."""
+    mark(site.nodes[0], "false")
     lrp, lsp = f"{site.name}-ts", f"ts-{site.name}"
     mesh.nbctl(
         site.name, "lrp-del", lrp, "--", "lsp-del", lsp,
@@ -128,11 +132,7 @@ def leave_by_hand(mesh: MeshLab, site: Site) -> None:
 def join_by_hand(mesh: MeshLab, site: Site) -> "subprocess.Popen[bytes]":
     """The documents' steps, typed by an operator; returns the ovn-ic that was started."""
     gateway = site.nodes[0]
-    subprocess.run(
-        ["ovs-vsctl", f"--db=unix:{gateway.directory}/db.sock", "set", "Open_vSwitch", ".",
-         "external_ids:ovn-is-interconn=true"],
-        check=True,
-    )  # fmt: skip
+    mark(site.nodes[0], "true")
     mesh.nbctl(site.name, "set", "NB_Global", ".", f"name={site.name}")
     ovn_ic = spawn(
         ["ovn-ic", f"--ovnnb-db={site.nb}", f"--ovnsb-db={site.sb}",

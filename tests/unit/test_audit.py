@@ -52,3 +52,11 @@ def test_what_nobody_removes_is_looked_for_rarely_and_for_ever() -> None:
         assert audit.due
     audit.looked(4)
     assert audit.due
+
+
+def test_a_site_that_leaves_waits_for_no_look() -> None:
+    """Otherwise its controller would pass again at once, for as long as leaving takes."""
+    audit = Audit(Clock())
+    audit.begin()
+    audit.end()
+    assert audit.again_s is None

@@ -28,6 +28,10 @@ class Audit:
         now = self._clock()
         self._due_s = [now + after_s for after_s in AFTER_S]
 
+    def end(self) -> None:
+        """There is no reason any more."""
+        self._due_s = []
+
     @property
     def due(self) -> bool:
         """Whether it is time to look."""

@@ -91,7 +91,10 @@ class SiteDatabases:
         if self.nb.set_conditions(conditions) or not self.nb.settled():
             return None
         observed = Observed(nb, observe_southbound(self.sb.snapshot()), ic, ovn_ic)
-        if self._audit.due and not intent.leave:
+        if intent.leave:  # learned routes are replicated, and all of them go
+            self._audit.end()
+            return observed
+        if self._audit.due:
             learned = observe_learned_routes(self.nb.select(*schema.LEARNED))
             with_learned = replace(nb, static_routes=(*nb.static_routes, *learned))
             observed = replace(observed, nb=with_learned)
